@@ -1,0 +1,44 @@
+// Batch normalization over x of [batch, channels, inner] (Ioffe and Szegedy 2015); parameters and
+// statistics are [channels]. With m and v the mean and the biased variance of a channel over batch
+// and inner:
+//   y = (x - m) / sqrt(v + eps) * gamma + beta
+// Statistics and gradients are summed in double, and about a value of the channel itself, so that
+// a large mean costs the variance nothing. The element type is float32.
+#pragma once
+
+#include <cstdint>
+
+#include "qat/base/thread_pool.h"
+
+namespace simaqat::kernels {
+
+struct BatchNormShape {
+  int64_t batch;
+  int64_t channels;
+  int64_t inner;
+};
+
+// Normalises with the batch's statistics, and returns them: mean, 1 / sqrt(var + eps) and var.
+void batchNormTrain(const BatchNormShape& shape, const float* x, const float* gamma,
+                    const float* beta, float eps, float* y, float* saved_mean, float* saved_inv_std,
+                    float* var, ThreadPool& pool);
+
+// Normalises with given statistics.
+void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,
+                        const float* beta, const float* mean, const float* var, float eps, float* y,
+                        ThreadPool& pool);
+
+// The gradients of batchNormTrain. With h = (x - m) * inv_std and means over the channel:
+//   dgamma = sum(dy * h)   dbeta = sum(dy)
+//   dx = gamma * inv_std * (dy - mean(dy) - h * mean(dy * h))
+void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
+                   const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
+                   float* dbeta, ThreadPool& pool);
+
+// The gradients of batchNormInference, to which statistics are constants: dx = gamma * inv_std *
+// dy, and dgamma and dbeta as above.
+void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                         const float* gamma, const float* mean, const float* var, float eps,
+                         float* dx, float* dgamma, float* dbeta, ThreadPool& pool);
+
+}  // namespace simaqat::kernels

@@ -1,0 +1,53 @@
+// Convolution over one to three spatial axes, with groups, and its two gradients.
+//
+//   y[n, o, p] = bias[o] + sum over c, k of w[o, c, k] * x[n, g * C/G + c, p * stride
+//                                                       + k * dilation - pad_begin]
+// where g is o's group and x is zero outside; ONNX's Conv. Arrays are float32, row-major:
+//   x, dx [batch, in_channels, in...]    y, dy [batch, out_channels, out...]
+//   w, dw [out_channels, in_channels / group, kernel...]    bias [out_channels]
+// Arrays of one call do not overlap.
+//
+// An element of y is one chain of fused multiply-adds in a fixed order: it depends on nothing but
+// its own sample, neither on the threads nor on the rest of the batch. The same goes for dx.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "qat/base/thread_pool.h"
+
+namespace simaqat::kernels {
+
+// Spatial axes are the last `rank` of three; leading ones that are not used have size, kernel,
+// stride and dilation 1 and padding 0. The padding at the end follows from `out`.
+struct ConvShape {
+  int64_t batch = 1;
+  int64_t in_channels = 1;
+  int64_t out_channels = 1;
+  int64_t group = 1;
+  int rank = 2;
+  std::array<int64_t, 3> in{1, 1, 1};
+  std::array<int64_t, 3> out{1, 1, 1};
+  std::array<int64_t, 3> kernel{1, 1, 1};
+  std::array<int64_t, 3> stride{1, 1, 1};
+  std::array<int64_t, 3> dilation{1, 1, 1};
+  std::array<int64_t, 3> pad_begin{0, 0, 0};
+};
+
+// y, from x and w. bias may be null.
+size_t convForwardWorkspace(const ConvShape& shape, int threads);
+void convForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
+                 float* y, std::byte* workspace, ThreadPool& pool);
+
+// dx, from dy and w.
+size_t convInputGradWorkspace(const ConvShape& shape, int threads);
+void convInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
+                   std::byte* workspace, ThreadPool& pool);
+
+// dw, from x and dy.
+size_t convWeightGradWorkspace(const ConvShape& shape, int threads);
+void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool);
+
+}  // namespace simaqat::kernels

@@ -1,0 +1,101 @@
+// Convolutions of ResNet-20 (batch 64), MobileNetV2 and ResNet-18 (batch 16), in GFLOP/s.
+#include <benchmark/benchmark.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "kernels/conv.h"
+
+namespace simaqat::kernels {
+namespace {
+
+struct Case {
+  const char* name;
+  ConvShape shape;
+};
+
+ConvShape square(int64_t batch, int64_t in_channels, int64_t out_channels, int64_t size,
+                 int64_t kernel, int64_t stride, int64_t group = 1) {
+  const int64_t pad = kernel / 2;
+  const int64_t out = (size + 2 * pad - kernel) / stride + 1;
+  return {batch,
+          in_channels,
+          out_channels,
+          group,
+          2,
+          {1, size, size},
+          {1, out, out},
+          {1, kernel, kernel},
+          {1, stride, stride},
+          {1, 1, 1},
+          {0, pad, pad}};
+}
+
+enum Pass { kForward, kInputGrad, kWeightGrad };
+
+void run(benchmark::State& state, const ConvShape& s, Pass pass) {
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const int64_t positions = s.out[0] * s.out[1] * s.out[2];
+  const int64_t taps = s.in_channels / s.group * s.kernel[0] * s.kernel[1] * s.kernel[2];
+  std::vector<float> x(static_cast<size_t>(s.batch * s.in_channels * s.in[0] * s.in[1] * s.in[2]),
+                       0.5f);
+  std::vector<float> y(static_cast<size_t>(s.batch * s.out_channels * positions), 0.5f);
+  std::vector<float> w(static_cast<size_t>(s.out_channels * taps), 0.5f);
+  const size_t bytes = pass == kForward     ? convForwardWorkspace(s, pool.threads())
+                       : pass == kInputGrad ? convInputGradWorkspace(s, pool.threads())
+                                            : convWeightGradWorkspace(s, pool.threads());
+  std::vector<std::byte> workspace(bytes);
+  for (auto _ : state) {
+    if (pass == kForward) {
+      convForward(s, x.data(), w.data(), nullptr, y.data(), workspace.data(), pool);
+    } else if (pass == kInputGrad) {
+      convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
+    } else {
+      convWeightGrad(s, x.data(), y.data(), w.data(), workspace.data(), pool);
+    }
+    benchmark::ClobberMemory();
+  }
+  const double flops =
+      2.0 * static_cast<double>(s.batch * s.out_channels * positions) * static_cast<double>(taps);
+  state.counters["FLOP"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+const bool registered = [] {
+  const Case cases[] = {
+      {"resnet20/3-16", square(64, 3, 16, 32, 3, 1)},
+      {"resnet20/16-16", square(64, 16, 16, 32, 3, 1)},
+      {"resnet20/16-32/2", square(64, 16, 32, 32, 3, 2)},
+      {"resnet20/32-32", square(64, 32, 32, 16, 3, 1)},
+      {"resnet20/64-64", square(64, 64, 64, 8, 3, 1)},
+      {"resnet20/1x1/16-32/2", square(64, 16, 32, 32, 1, 2)},
+      {"mobilenet/1x1/16-96", square(16, 16, 96, 112, 1, 1)},
+      {"mobilenet/1x1/96-24", square(16, 96, 24, 56, 1, 1)},
+      {"mobilenet/1x1/384-64", square(16, 384, 64, 14, 1, 1)},
+      {"mobilenet/1x1/960-160", square(16, 960, 160, 7, 1, 1)},
+      {"mobilenet/depthwise/96/2", square(16, 96, 96, 112, 3, 2, 96)},
+      {"mobilenet/depthwise/144", square(16, 144, 144, 56, 3, 1, 144)},
+      {"mobilenet/depthwise/960", square(16, 960, 960, 7, 3, 1, 960)},
+      {"resnet18/7x7/2", square(16, 3, 64, 224, 7, 2)},
+      {"resnet18/64-64", square(16, 64, 64, 56, 3, 1)},
+      {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
+  };
+  const char* const passes[] = {"forward", "input_grad", "weight_grad"};
+  for (const Case& c : cases) {
+    for (int pass = 0; pass < 3; ++pass) {
+      benchmark::RegisterBenchmark((std::string(c.name) + "/" + passes[pass]).c_str(),
+                                   [shape = c.shape, pass](benchmark::State& state) {
+                                     run(state, shape, static_cast<Pass>(pass));
+                                   })
+          ->ArgName("threads")
+          ->Arg(1)
+          ->Arg(2)
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace simaqat::kernels

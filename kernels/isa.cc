@@ -1,0 +1,77 @@
+#include "kernels/isa.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/elementwise.h"
+#include "qat/base/error.h"
+
+namespace simaqat::kernels {
+
+const char* isaName(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512vnni";
+    case Isa::kBaseline:
+      break;
+  }
+#if defined(__x86_64__)
+  return "avx2";
+#else
+  return "neon";
+#endif
+}
+
+Isa detectedIsa() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return __builtin_cpu_supports("avx512vnni") ? Isa::kAvx512Vnni : Isa::kAvx512;
+  }
+#endif
+  return Isa::kBaseline;
+}
+
+Isa chosenIsa(const char* forced, Isa detected) {
+  if (forced == nullptr || *forced == '\0') return detected;
+  for (Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni}) {
+    if (std::strcmp(forced, isaName(isa)) != 0) continue;
+    if (isa > detected) {
+      throw usageError("SIMAQAT_ISA: this CPU has {}, not {}", isaName(detected), forced);
+    }
+    return isa;
+  }
+  throw usageError("SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512 or avx512vnni, got '{}'",
+                   forced);
+}
+
+const KernelTable& kernelsOf(Isa isa) {
+  static constexpr KernelTable kBaselineTable = {
+      Isa::kBaseline,          baseline::fakeQuantize, baseline::fakeQuantizeGrad,
+      baseline::quantizeUint8, baseline::quantizeInt8, baseline::minMax,
+  };
+#if defined(__x86_64__)
+  static constexpr KernelTable kAvx512Table = {
+      Isa::kAvx512,          avx512::fakeQuantize, avx512::fakeQuantizeGrad,
+      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
+  };
+  // These kernels multiply no integers: VNNI adds nothing to them.
+  static constexpr KernelTable kAvx512VnniTable = {
+      Isa::kAvx512Vnni,      avx512::fakeQuantize, avx512::fakeQuantizeGrad,
+      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
+  };
+  if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
+  if (isa == Isa::kAvx512) return kAvx512Table;
+#endif
+  SIMAQAT_CHECK(isa == Isa::kBaseline);
+  return kBaselineTable;
+}
+
+const KernelTable& kernels() {
+  static const KernelTable& table = kernelsOf(chosenIsa(std::getenv("SIMAQAT_ISA"), detectedIsa()));
+  return table;
+}
+
+}  // namespace simaqat::kernels

@@ -1,0 +1,47 @@
+// Which instruction set the kernels use, and the table of those that exist in several versions.
+//
+// The program is compiled for the baseline (AVX2 with FMA, or Arm's NEON). The best that the CPU
+// has beyond it is chosen once; SIMAQAT_ISA forces a lower choice, for tests. Versions of one
+// kernel in this table agree bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace simaqat::kernels {
+
+// In ascending order; each includes those before it.
+enum class Isa {
+  kBaseline,    // "avx2" on x86-64, "neon" on Arm
+  kAvx512,      // "avx512": F, BW, DQ and VL
+  kAvx512Vnni,  // "avx512vnni"
+};
+const char* isaName(Isa isa);
+
+// What the CPU can do.
+Isa detectedIsa();
+// What to use where `forced` (null or empty: not forced) is asked for and the CPU has `detected`.
+// Throws an Error where that is unknown or more than the CPU has.
+Isa chosenIsa(const char* forced, Isa detected);
+
+// Serial loops over contiguous elements; fake_quantize.h has their formulas.
+struct KernelTable {
+  Isa isa;
+  void (*fakeQuantize)(const float* x, int64_t n, float scale, float zero_point, float qmin,
+                       float qmax, float* y);
+  void (*fakeQuantizeGrad)(const float* x, const float* dy, int64_t n, float scale,
+                           float zero_point, float qmin, float qmax, float* dx);
+  void (*quantizeUint8)(const float* x, int64_t n, float scale, float zero_point, float qmin,
+                        float qmax, uint8_t* codes);
+  void (*quantizeInt8)(const float* x, int64_t n, float scale, float zero_point, float qmin,
+                       float qmax, int8_t* codes);
+  // Both NaN where any x is; infinity and minus infinity where n is 0. A zero is +0.
+  void (*minMax)(const float* x, int64_t n, float* lo, float* hi);
+};
+
+// The table of one instruction set, for tests; the CPU must have it.
+const KernelTable& kernelsOf(Isa isa);
+// The table to use: chosen at the first call from the CPU and SIMAQAT_ISA.
+const KernelTable& kernels();
+
+}  // namespace simaqat::kernels

@@ -1,0 +1,32 @@
+// The machine's vector of floats, as Eigen's packet operations see it: AVX2 with FMA on x86-64,
+// NEON on Arm. One source then serves all, and a fused multiply-add is one where it is written,
+// whatever -ffp-contract says.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstdint>
+
+namespace simaqat::kernels {
+
+using Packet = Eigen::internal::packet_traits<float>::type;
+constexpr int kLanes = Eigen::internal::packet_traits<float>::size;
+
+// kLanes vectors, for Eigen's ptranspose. GCC warns that a vector's alignment attribute is not part
+// of the template's name: it need not be.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+using PacketSquare = Eigen::internal::PacketBlock<Packet, kLanes>;
+#pragma GCC diagnostic pop
+
+inline Packet load(const float* p) { return Eigen::internal::ploadu<Packet>(p); }
+inline void store(float* p, const Packet& v) { Eigen::internal::pstoreu(p, v); }
+inline Packet broadcast(float v) { return Eigen::internal::pset1<Packet>(v); }
+inline Packet multiplyAdd(const Packet& a, const Packet& b, const Packet& c) {
+  return Eigen::internal::pmadd(a, b, c);
+}
+inline float sumOfLanes(const Packet& v) { return Eigen::internal::predux(v); }
+
+// The next multiple of a vector's length.
+inline int64_t roundUpToLanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+}  // namespace simaqat::kernels

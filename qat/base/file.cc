@@ -1,0 +1,87 @@
+#include "qat/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "qat/base/error.h"
+
+namespace simaqat {
+
+std::string readFile(const std::string& path) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code)) {
+    throw inputError("{}: is a folder, not a file", path);
+  }
+  std::ifstream stream(path, std::ios::binary | std::ios::ate);
+  if (!stream) throw inputError("{}: cannot be opened: {}", path, std::strerror(errno));
+  const std::streamoff size = stream.tellg();
+  std::string bytes;
+  if (size > 0) {
+    bytes.resize(static_cast<size_t>(size));
+    stream.seekg(0);
+    stream.read(bytes.data(), size);
+  } else {
+    // A pipe or a device tells no size.
+    stream.clear();
+    stream.seekg(0);
+    stream.clear();
+    bytes.assign(std::istreambuf_iterator<char>(stream), {});
+  }
+  if (stream.bad() || (size > 0 && stream.gcount() != size)) {
+    throw inputError("{}: cannot be read", path);
+  }
+  return bytes;
+}
+
+AtomicFile::AtomicFile(const std::string& path)
+    : path_(path), temporary_(fmt::format("{}.tmp-{}", path, ::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) throw runtimeError("{}: cannot be written: {}", path_, std::strerror(errno));
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+    ::unlink(temporary_.c_str());
+  }
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      throw runtimeError("{}: cannot be written: {}", path_, std::strerror(errno));
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    throw runtimeError("{}: cannot be written: {}", path_, std::strerror(errno));
+  }
+  ::close(descriptor_);
+  descriptor_ = -1;
+  // The rename itself is on the disk once the folder is.
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const int folder_descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (folder_descriptor >= 0) {
+    ::fsync(folder_descriptor);
+    ::close(folder_descriptor);
+  }
+}
+
+void writeFileAtomically(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+}  // namespace simaqat

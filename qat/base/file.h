@@ -1,0 +1,32 @@
+// Whole files, read and written so that an interrupted write leaves the old file or the new one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace simaqat {
+
+// The file's bytes; an input Error that names it where it cannot be read.
+std::string readFile(const std::string& path);
+
+// A file under a temporary name beside `path`, which takes its place on commit().
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();  // removes the temporary file unless committed
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view bytes);
+  // Flushes to the disk, then renames.
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  int descriptor_ = -1;
+};
+
+void writeFileAtomically(const std::string& path, std::string_view bytes);
+
+}  // namespace simaqat

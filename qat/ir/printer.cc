@@ -1,0 +1,82 @@
+#include "qat/ir/printer.h"
+
+#include <algorithm>
+
+#include "qat/ir/op.h"
+
+namespace simaqat {
+namespace {
+
+// Longer tensors are cut, since nobody reads them.
+constexpr int64_t kShownElements = 8;
+
+std::string tensorText(const Tensor& tensor) {
+  std::vector<std::string> parts;
+  visitElementType(tensor.type(), [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t shown = std::min(tensor.size(), kShownElements);
+    for (int64_t i = 0; i < shown; ++i) {
+      const T value = tensor.data<T>()[i];
+      if constexpr (std::is_floating_point_v<T>) {
+        parts.push_back(fmt::format("{}", value));
+      } else {
+        parts.push_back(std::to_string(static_cast<int64_t>(value)));
+      }
+    }
+  });
+  if (tensor.size() > kShownElements) parts.push_back("...");
+  return fmt::format("[{}]", fmt::join(parts, ", "));
+}
+
+std::string nodeText(const Node& node) {
+  std::vector<std::string> outputs;
+  for (const Value* output : node.outputs()) {
+    std::string text = fmt::format("%{} : {}", output->name(), typeToString(output->type));
+    if (output->quantizer != nullptr) text += fmt::format(" @{}", output->quantizer->name);
+    outputs.push_back(std::move(text));
+  }
+  std::vector<std::string> inputs;
+  for (const Value* input : node.inputs()) {
+    inputs.push_back(input == nullptr ? "_" : "%" + input->name());
+  }
+  std::vector<std::string> attributes;
+  for (const auto& [name, value] : node.rawAttributes().toMap()) {
+    attributes.push_back(fmt::format("{} = {}", name, attributeToString(value)));
+  }
+  return fmt::format("{} = {}({}){} \"{}\"", fmt::join(outputs, ", "), node.op().qualifiedName(),
+                     fmt::join(inputs, ", "),
+                     attributes.empty() ? "" : fmt::format(" {{{}}}", fmt::join(attributes, ", ")),
+                     node.name());
+}
+
+}  // namespace
+
+std::string toText(const Graph& graph) {
+  std::string text;
+  const auto line = [&](const std::string& content) { text += content + "\n"; };
+  for (const Value* input : graph.inputs) {
+    line(fmt::format("input %{} : {}", input->name(), typeToString(input->type)));
+  }
+  for (const auto& variable : graph.variables()) {
+    line(fmt::format("{} %{} : {} = {}", variableRoleName(variable->role), variable->name,
+                     typeToString(variable->source->type), tensorText(variable->value)));
+  }
+  for (const auto& value : graph.values()) {
+    if (value->isConstant() && value->producer() == nullptr && graph.useCount(value.get()) > 0) {
+      line(fmt::format("constant %{} : {} = {}", value->name(), typeToString(value->type),
+                       tensorText(value->constant)));
+    }
+  }
+  for (const auto& node : graph.nodes()) line(nodeText(*node));
+  for (const auto& variable : graph.variables()) {
+    if (variable->next != nullptr) {
+      line(fmt::format("next %{} = %{}", variable->name, variable->next->name()));
+    }
+  }
+  for (const GraphOutput& output : graph.outputs) {
+    line(fmt::format("output {} = %{}", output.name, output.value->name()));
+  }
+  return text;
+}
+
+}  // namespace simaqat

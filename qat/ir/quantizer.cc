@@ -1,0 +1,114 @@
+#include "qat/ir/quantizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace simaqat {
+namespace {
+
+constexpr float kSmallestNormal = std::numeric_limits<float>::min();
+// The largest magnitude of an INT32 bias code.
+constexpr double kBiasLimit = 1073741824.0;  // 2^30
+// What a channel of zero codes lets its bias have: room for the bias in 23 bits.
+constexpr double kZeroChannelBiasCodes = 8388608.0;  // 2^23
+
+}  // namespace
+
+ElementType QuantizerSpec::codeType() const {
+  if (isSigned()) return qmin >= -128 && qmax <= 127 ? ElementType::kInt8 : ElementType::kInt16;
+  return qmax <= 255 ? ElementType::kUint8 : ElementType::kUint16;
+}
+
+std::string QuantizerSpec::toString() const {
+  return elementTypeName(codeType()) +
+         (perChannel() ? fmt::format(" per channel (axis {})", axis) : " per tensor");
+}
+
+QuantizerSpec activationQuantizer() { return QuantizerSpec{}; }
+
+QuantizerSpec weightQuantizer(int64_t axis) {
+  QuantizerSpec spec;
+  spec.qmin = -127;
+  spec.qmax = 127;
+  spec.axis = axis;
+  spec.observer = "channel_max";
+  return spec;
+}
+
+ScaleAndZeroPoint scaleFromRange(const QuantizerSpec& spec, float lo, float hi) {
+  lo = std::min(lo, 0.0f);
+  hi = std::max(hi, 0.0f);
+  const float steps = static_cast<float>(spec.qmax - spec.qmin);
+  ScaleAndZeroPoint result;
+  result.zero_point = static_cast<int32_t>(spec.isSigned() ? 0 : spec.qmin);
+  // Halves, since hi - lo itself can overflow.
+  const float scale = std::isinf(hi - lo) ? (hi / steps - lo / steps) : (hi - lo) / steps;
+  if (!(scale >= kSmallestNormal)) return result;
+  result.scale = scale;
+  const float zero = std::nearbyint(static_cast<float>(spec.qmin) - lo / scale);
+  result.zero_point = static_cast<int32_t>(
+      std::clamp(zero, static_cast<float>(spec.qmin), static_cast<float>(spec.qmax)));
+  while (largestValue(spec, result) > spec.upper_bound) {
+    result.scale = std::nextafter(result.scale, 0.0f);
+  }
+  return result;
+}
+
+float scaleFromMaxAbs(const QuantizerSpec& spec, float max_abs) {
+  const float scale = max_abs / static_cast<float>(spec.qmax);
+  return scale >= kSmallestNormal ? scale : 1.0f;
+}
+
+int32_t quantizeOne(float x, float scale, int32_t zero_point, int64_t qmin, int64_t qmax) {
+  const float code = std::nearbyint(x / scale) + static_cast<float>(zero_point);
+  return static_cast<int32_t>(
+      std::clamp(code, static_cast<float>(qmin), static_cast<float>(qmax)));
+}
+
+float largestValue(const QuantizerSpec& spec, const ScaleAndZeroPoint& parameters) {
+  return static_cast<float>(spec.qmax - parameters.zero_point) * parameters.scale;
+}
+
+QuantizedChannel quantizeChannel(const QuantizerSpec& spec, Span<const float> weights, float scale,
+                                 double factor, double bias, float input_scale) {
+  QuantizedChannel channel;
+  channel.codes.resize(weights.size());
+  const double magnitude = std::fabs(factor);
+  float folded = static_cast<float>(scale * magnitude);
+  bool all_zero = true;
+  if (magnitude > 0 && folded >= kSmallestNormal) {
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const int32_t code = quantizeOne(weights[i], scale, 0, spec.qmin, spec.qmax);
+      channel.codes[i] = static_cast<int8_t>(factor < 0 ? -code : code);
+      all_zero = all_zero && code == 0;
+    }
+  }
+  // The scale of the bias must stay a normal float too, and its code within 30 bits.
+  const double smallest_scale =
+      std::max({static_cast<double>(kSmallestNormal), kSmallestNormal / static_cast<double>(input_scale),
+                std::fabs(bias) / (static_cast<double>(input_scale) * kBiasLimit)});
+  if (all_zero) {
+    std::fill(channel.codes.begin(), channel.codes.end(), int8_t{0});
+    folded = static_cast<float>(std::fabs(bias) / (input_scale * kZeroChannelBiasCodes));
+    if (bias == 0) folded = 1.0f;
+  }
+  if (folded < smallest_scale) {
+    folded = std::nextafter(static_cast<float>(smallest_scale),
+                            std::numeric_limits<float>::infinity());
+    if (!all_zero) {
+      for (size_t i = 0; i < weights.size(); ++i) {
+        // What training saw is the code times the old scale, so that is what is quantized again.
+        const double trained = static_cast<double>(channel.codes[i]) * scale * magnitude;
+        channel.codes[i] = static_cast<int8_t>(
+            quantizeOne(static_cast<float>(trained), folded, 0, spec.qmin, spec.qmax));
+      }
+    }
+  }
+  channel.scale = folded;
+  const float bias_scale = input_scale * folded;
+  channel.bias = static_cast<int32_t>(
+      std::clamp(std::nearbyint(bias / bias_scale), -kBiasLimit, kBiasLimit));
+  return channel;
+}
+
+}  // namespace simaqat

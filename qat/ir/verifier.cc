@@ -1,0 +1,67 @@
+#include "qat/ir/verifier.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "qat/ir/op.h"
+
+namespace simaqat {
+namespace {
+
+void verifyNode(const Node& node, const std::unordered_set<const Value*>& defined,
+                const std::string& after) {
+  const OpDefinition& op = node.op();
+  SIMAQAT_CHECK(node.inputCount() >= op.min_inputs && node.inputCount() <= op.max_inputs,
+                "after {}: {} has {} inputs", after, node.describe(), node.inputCount());
+  SIMAQAT_CHECK(node.outputCount() >= op.min_outputs && node.outputCount() <= op.max_outputs,
+                "after {}: {} has {} outputs", after, node.describe(), node.outputCount());
+  for (size_t i = 0; i < node.inputCount(); ++i) {
+    const Value* input = node.input(i);
+    if (input == nullptr) continue;
+    SIMAQAT_CHECK(defined.count(input) != 0, "after {}: {} uses '{}' before it is defined", after,
+                  node.describe(), input->name());
+    SIMAQAT_CHECK(std::any_of(input->uses().begin(), input->uses().end(),
+                              [&](const Use& u) { return u.node == &node && u.index == i; }),
+                  "after {}: '{}' does not know its use by {}", after, input->name(),
+                  node.describe());
+  }
+  for (size_t i = 0; i < node.outputCount(); ++i) {
+    SIMAQAT_CHECK(node.output(i)->producer() == &node && node.output(i)->outputIndex() == i,
+                  "after {}: output {} of {}", after, i, node.describe());
+  }
+}
+
+}  // namespace
+
+void verify(const Graph& graph, const std::string& after) {
+  std::unordered_set<const Value*> defined;
+  for (const auto& value : graph.values()) {
+    if (value->producer() == nullptr) {
+      const bool is_input =
+          std::find(graph.inputs.begin(), graph.inputs.end(), value.get()) != graph.inputs.end();
+      if (is_input || value->isConstant() || value->variable != nullptr) {
+        defined.insert(value.get());
+      }
+    }
+    SIMAQAT_CHECK(graph.findValue(value->name()) == value.get(), "after {}: name '{}'", after,
+                  value->name());
+  }
+  for (const auto& node : graph.nodes()) {
+    verifyNode(*node, defined, after);
+    for (const Value* output : node->outputs()) defined.insert(output);
+  }
+  for (const GraphOutput& output : graph.outputs) {
+    SIMAQAT_CHECK(output.value != nullptr && defined.count(output.value) != 0,
+                  "after {}: graph output '{}' is not defined", after, output.name);
+  }
+  for (const auto& variable : graph.variables()) {
+    SIMAQAT_CHECK(variable->source->variable == variable.get(), "after {}: variable '{}'", after,
+                  variable->name);
+    if (variable->next == nullptr) continue;
+    SIMAQAT_CHECK(defined.count(variable->next) != 0 &&
+                      variable->next->type.element == variable->source->type.element,
+                  "after {}: next value of '{}'", after, variable->name);
+  }
+}
+
+}  // namespace simaqat

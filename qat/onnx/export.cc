@@ -1,0 +1,197 @@
+#include "qat/onnx/export.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "qat/base/file.h"
+#include "qat/base/hash.h"
+#include "qat/onnx/convert.h"
+#include "qat/onnx/functions.h"
+
+namespace simaqat {
+namespace {
+
+using namespace onnx_format;  // NOLINT: this file is that format's writer
+
+// The newest IR version that each opset came with, at least 8 where functions may be used.
+constexpr int kIrVersion = 8;
+
+class Exporter {
+ public:
+  Exporter(const Graph& graph, int opset) : graph_(graph), opset_(opset) {}
+
+  onnx::ModelProto run() {
+    model_.set_ir_version(opset_ >= 21 ? 10 : opset_ >= 19 ? 9 : kIrVersion);
+    model_.set_producer_name("simaqat");
+    proto_ = model_.mutable_graph();
+    proto_->set_name(graph_.name.empty() ? "model" : graph_.name);
+    for (const Value* input : graph_.inputs) {
+      *proto_->add_input() = fromType(input->name(), input->type);
+    }
+    addInitializers();
+    for (const auto& node : graph_.nodes()) addNode(*node);
+    addOutputs();
+    addDomains();
+    for (const auto& [key, value] : graph_.metadata) {
+      auto* entry = model_.add_metadata_props();
+      entry->set_key(key);
+      entry->set_value(value);
+    }
+    return std::move(model_);
+  }
+
+ private:
+  void addInitializers() {
+    for (const auto& value : graph_.values()) {
+      if (value->variable != nullptr) {
+        *proto_->add_initializer() = fromTensor(value->name(), value->variable->value);
+      } else if (value->isConstant() && value->producer() == nullptr &&
+                 graph_.useCount(value.get()) > 0) {
+        *proto_->add_initializer() = fromTensor(value->name(), value->constant);
+      }
+    }
+  }
+
+  void addNode(const Node& node) {
+    PortableNode portable;
+    portable.op_type = node.op().name;
+    portable.domain = node.op().domain;
+    portable.name = node.name();
+    portable.attributes = node.rawAttributes().toMap();
+    for (const Value* input : node.inputs()) {
+      portable.inputs.push_back(input == nullptr ? "" : input->name());
+    }
+    for (const Value* output : node.outputs()) portable.outputs.push_back(output->name());
+    portable.constant = [&](const std::string& name) -> const Tensor* {
+      const Value* value = graph_.findValue(name);
+      return value != nullptr && value->isConstant() ? &value->constant : nullptr;
+    };
+    portable.add_constant = [&](const std::string& suffix, Tensor tensor) {
+      const std::string name = graph_.uniqueName(node.name() + "/" + suffix);
+      *proto_->add_initializer() = fromTensor(name, tensor);
+      return name;
+    };
+    if (node.op().downgrade != nullptr) node.op().downgrade(portable, opset_);
+    if (node.op().domain.empty() && node.op().first_opset > opset_) {
+      node.fail("is an operator of opset {}, and the target is {}", node.op().first_opset, opset_);
+    }
+    onnx::NodeProto* proto = proto_->add_node();
+    proto->set_op_type(portable.op_type);
+    proto->set_domain(portable.domain);
+    proto->set_name(portable.name);
+    fromAttributes(portable.attributes, *proto);
+    for (const std::string& input : portable.inputs) proto->add_input(input);
+    for (const std::string& output : portable.outputs) proto->add_output(output);
+    used_.insert(portable.inputs.begin(), portable.inputs.end());
+    if (!portable.domain.empty()) own_operators_.insert(portable.op_type);
+  }
+
+  // A graph output keeps its name: where its value has another, or leaves twice, an Identity gives
+  // it that.
+  void addOutputs() {
+    for (const GraphOutput& output : graph_.outputs) {
+      if (output.value->name() != output.name || output.value->producer() == nullptr) {
+        onnx::NodeProto* proto = proto_->add_node();
+        proto->set_op_type("Identity");
+        proto->set_name(output.name);
+        proto->add_input(output.value->name());
+        proto->add_output(output.name);
+      }
+      *proto_->add_output() = fromType(output.name, output.value->type);
+    }
+    // Downgrading may have turned a constant input into an attribute.
+    auto* initializers = proto_->mutable_initializer();
+    for (const onnx::NodeProto& node : proto_->node()) {
+      used_.insert(node.input().begin(), node.input().end());
+    }
+    const auto unused = std::remove_if(
+        initializers->begin(), initializers->end(),
+        [&](const onnx::TensorProto& tensor) { return used_.count(tensor.name()) == 0; });
+    initializers->erase(unused, initializers->end());
+  }
+
+  void addDomains() {
+    auto* standard = model_.add_opset_import();
+    standard->set_domain("");
+    standard->set_version(opset_);
+    if (own_operators_.empty()) return;
+    auto* own = model_.add_opset_import();
+    own->set_domain(kOwnDomain);
+    own->set_version(1);
+    for (const std::string& name : own_operators_) {
+      *model_.add_functions() = functionDefinition(name, opset_);
+    }
+  }
+
+  const Graph& graph_;
+  const int opset_;
+  onnx::ModelProto model_;
+  onnx::GraphProto* proto_ = nullptr;
+  std::set<std::string> used_;
+  std::set<std::string> own_operators_;
+};
+
+// Protobuf's maps aside, serialization is a function of the message alone.
+std::string serialize(const onnx::ModelProto& model) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  if (!model.SerializeToCodedStream(&coded)) throw runtimeError("the model is too large to write");
+  coded.Trim();
+  return bytes;
+}
+
+// Moves the tensors' data to a file named after its content, written before the model.
+void externalize(onnx::ModelProto& model, const std::string& path) {
+  Hasher hasher;
+  for (const auto& tensor : model.graph().initializer()) hasher.update(tensor.raw_data());
+  const std::filesystem::path target(path);
+  const std::string name = fmt::format("{}.{}.data", target.filename().string(), hasher.hex());
+  AtomicFile file((target.parent_path() / name).string());
+  uint64_t offset = 0;
+  for (auto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    const auto entry = [&](const char* key, const std::string& value) {
+      auto* e = tensor.add_external_data();
+      e->set_key(key);
+      e->set_value(value);
+    };
+    file.write(tensor.raw_data());
+    entry("location", name);
+    entry("offset", std::to_string(offset));
+    entry("length", std::to_string(tensor.raw_data().size()));
+    offset += tensor.raw_data().size();
+    tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+    tensor.clear_raw_data();
+  }
+  file.commit();
+}
+
+}  // namespace
+
+int leastOpset(const Graph& graph, int opset) {
+  for (const auto& node : graph.nodes()) {
+    if (node->op().domain.empty()) opset = std::max(opset, node->op().first_opset);
+  }
+  return opset;
+}
+
+std::string serializeModel(const Graph& graph, int opset) {
+  return serialize(Exporter(graph, opset).run());
+}
+
+void exportModel(const Graph& graph, const std::string& path, const ExportOptions& options) {
+  onnx::ModelProto model = Exporter(graph, options.opset).run();
+  int64_t bytes = 0;
+  for (const auto& tensor : model.graph().initializer()) {
+    bytes += static_cast<int64_t>(tensor.raw_data().size());
+  }
+  if (bytes >= options.external_data_bytes) externalize(model, path);
+  writeFileAtomically(path, serialize(model));
+}
+
+}  // namespace simaqat

@@ -1,0 +1,60 @@
+#include <cmath>
+
+#include "kernels/fake_quantize.h"
+#include "qat/ops/shared/fake_quantize.h"
+
+namespace simaqat::ops {
+namespace {
+
+// dx from (dy, x, scale, zero_point): dy where the rounded code is in range, else 0.
+
+void evaluate(const EvalContext& c) {
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  visitFloat(c, c.out().type, [&](auto tag) {
+    using T = decltype(tag);
+    for (int64_t i = 0; i < c.out().size; ++i) {
+      const int64_t ch = i / layout.inner % layout.channels;
+      const T code =
+          std::nearbyint(c.in(1).data<T>()[i] / c.in(2).data<T>()[ch]) + c.in(3).data<T>()[ch];
+      const bool passes = code >= static_cast<T>(spec.qmin) && code <= static_cast<T>(spec.qmax);
+      c.out().data<T>()[i] = passes ? c.in(0).data<T>()[i] : T{0};
+    }
+  });
+}
+
+void kernel(const EvalContext& c) {
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const float* dy = c.in(0).data<float>();
+  const float* x = c.in(1).data<float>();
+  const float* scale = c.in(2).data<float>();
+  const float* zero = c.in(3).data<float>();
+  const auto qmin = static_cast<float>(spec.qmin);
+  const auto qmax = static_cast<float>(spec.qmax);
+  if (layout.channels == 1) {
+    kernels::fakeQuantizeGrad(x, dy, c.out().size, *scale, *zero, qmin, qmax,
+                              c.out().data<float>(), c.pool);
+  } else {
+    kernels::fakeQuantizeGradPerChannel(x, dy, layout.outer, layout.channels, layout.inner, scale,
+                                        zero, qmin, qmax, c.out().data<float>(), c.pool);
+  }
+}
+
+}  // namespace
+
+OpDefinition defineFakeQuantizeGradient() {
+  OpDefinition op;
+  op.name = "FakeQuantizeGradient";
+  op.domain = "simaqat";
+  op.min_inputs = op.max_inputs = 4;
+  op.make_attributes = &makeAttributes<QuantizerSpec>;
+  op.infer = inferSameAsInput;
+  op.evaluate = evaluate;
+  op.kernel = kernel;
+  op.gradient_is_error = true;
+  op.in_place = {{0, 0}};
+  return op;
+}
+
+}  // namespace simaqat::ops

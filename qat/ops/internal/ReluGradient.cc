@@ -1,0 +1,28 @@
+#include "qat/ops/shared/broadcast.h"
+
+namespace simaqat::ops {
+namespace {
+
+// dx = y > 0 ? dy : 0, from inputs (dy, y).
+void evaluate(const EvalContext& c) {
+  visitFloat(c, c.out().type, [&](auto tag) {
+    using T = decltype(tag);
+    mapBinary<T, T>(c, [](T dy, T y) { return y > T{0} ? dy : T{0}; });
+  });
+}
+
+}  // namespace
+
+OpDefinition defineReluGradient() {
+  OpDefinition op;
+  op.name = "ReluGradient";
+  op.domain = "simaqat";
+  op.min_inputs = op.max_inputs = 2;
+  op.infer = inferBroadcast;
+  op.evaluate = evaluate;
+  op.gradient_is_error = true;
+  op.in_place = {{0, 0}};
+  return op;
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,93 @@
+// What Conv and its two gradients share: attributes, sizes, reference loops.
+#pragma once
+
+#include "kernels/conv.h"
+#include "qat/ir/op.h"
+
+namespace simaqat::ops {
+
+struct ConvAttributes {
+  std::string auto_pad = "NOTSET";
+  std::vector<int64_t> dilations;
+  int64_t group = 1;
+  std::vector<int64_t> kernel_shape;
+  std::vector<int64_t> pads;
+  std::vector<int64_t> strides;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("auto_pad", self.auto_pad);
+    visit("dilations", self.dilations);
+    visit("group", self.group);
+    visit("kernel_shape", self.kernel_shape);
+    visit("pads", self.pads);
+    visit("strides", self.strides);
+  }
+};
+
+// A gradient of Conv, whose result's dimensions its inputs do not tell.
+struct ConvGradientAttributes : ConvAttributes {
+  std::vector<int64_t> shape;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    ConvAttributes::fields(self, visit);
+    visit.required("shape", self.shape);
+  }
+};
+
+// One spatial axis of a window that slides: convolution or pooling.
+struct WindowAxis {
+  int64_t kernel = 1;
+  int64_t stride = 1;
+  int64_t dilation = 1;
+  int64_t pad_begin = 0;
+  int64_t pad_end = 0;
+};
+
+// The axis' padding by ONNX's auto_pad and the output's size, for an input of `in` elements.
+// `ceil_mode` is pooling's. Fails naming the node.
+int64_t windowOutput(const Node& node, const std::string& auto_pad, int64_t in, WindowAxis& axis,
+                     bool ceil_mode = false);
+
+// All sizes of a convolution from static dimensions of x and w.
+kernels::ConvShape convShape(const Node& node, const ConvAttributes& attributes,
+                             Span<const int64_t> x, Span<const int64_t> w);
+
+// The shape rule: y's shape, with unknown dimensions where x's are.
+std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes);
+
+// Calls f(x_index, w_index, y_index) for each product of the convolution, in a fixed order: the
+// definition, for reference evaluation of Conv and its gradients.
+template <class F>
+void forEachProduct(const kernels::ConvShape& s, F f) {
+  const int64_t in_per_group = s.in_channels / s.group;
+  const int64_t out_per_group = s.out_channels / s.group;
+  const auto visit = [&](int64_t n, int64_t o, int64_t c, const std::array<int64_t, 3>& p,
+                         const std::array<int64_t, 3>& k) {
+    int64_t x = n * s.in_channels + (o / out_per_group) * in_per_group + c;
+    int64_t w = o * in_per_group + c;
+    int64_t y = n * s.out_channels + o;
+    for (size_t axis = 0; axis < 3; ++axis) {
+      const int64_t at = p[axis] * s.stride[axis] + k[axis] * s.dilation[axis] - s.pad_begin[axis];
+      if (at < 0 || at >= s.in[axis]) return;
+      x = x * s.in[axis] + at;
+      w = w * s.kernel[axis] + k[axis];
+      y = y * s.out[axis] + p[axis];
+    }
+    f(x, w, y);
+  };
+  std::array<int64_t, 3> p{};
+  std::array<int64_t, 3> k{};
+  for (int64_t n = 0; n < s.batch; ++n)
+    for (int64_t o = 0; o < s.out_channels; ++o)
+      for (p[0] = 0; p[0] < s.out[0]; ++p[0])
+        for (p[1] = 0; p[1] < s.out[1]; ++p[1])
+          for (p[2] = 0; p[2] < s.out[2]; ++p[2])
+            for (int64_t c = 0; c < in_per_group; ++c)
+              for (k[0] = 0; k[0] < s.kernel[0]; ++k[0])
+                for (k[1] = 0; k[1] < s.kernel[1]; ++k[1])
+                  for (k[2] = 0; k[2] < s.kernel[2]; ++k[2]) visit(n, o, c, p, k);
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,211 @@
+#include "kernels/conv.h"
+
+#include "tests/catch.h"
+#include "tests/kernels/helpers.h"
+
+namespace simaqat::kernels {
+namespace {
+
+int64_t product(const std::array<int64_t, 3>& a) { return a[0] * a[1] * a[2]; }
+int64_t sizeOfX(const ConvShape& s) { return s.batch * s.in_channels * product(s.in); }
+int64_t sizeOfY(const ConvShape& s) { return s.batch * s.out_channels * product(s.out); }
+int64_t sizeOfW(const ConvShape& s) {
+  return s.out_channels * (s.in_channels / s.group) * product(s.kernel);
+}
+
+// Calls body(x index, w index, y index) for every product in the convolution.
+template <class Body>
+void forEachProduct(const ConvShape& s, Body&& body) {
+  const int64_t in_group = s.in_channels / s.group, out_group = s.out_channels / s.group;
+  for (int64_t n = 0; n < s.batch; ++n) {
+    for (int64_t o = 0; o < s.out_channels; ++o) {
+      for (int64_t p = 0; p < product(s.out); ++p) {
+        const std::array<int64_t, 3> at{p / (s.out[1] * s.out[2]), p / s.out[2] % s.out[1],
+                                        p % s.out[2]};
+        for (int64_t c = 0; c < in_group; ++c) {
+          for (int64_t k = 0; k < product(s.kernel); ++k) {
+            const std::array<int64_t, 3> tap{k / (s.kernel[1] * s.kernel[2]),
+                                             k / s.kernel[2] % s.kernel[1], k % s.kernel[2]};
+            std::array<int64_t, 3> from{};
+            bool inside = true;
+            for (size_t i = 0; i < 3; ++i) {
+              from[i] = at[i] * s.stride[i] + tap[i] * s.dilation[i] - s.pad_begin[i];
+              inside &= from[i] >= 0 && from[i] < s.in[i];
+            }
+            if (!inside) continue;
+            const int64_t channel = o / out_group * in_group + c;
+            body((((n * s.in_channels + channel) * s.in[0] + from[0]) * s.in[1] + from[1]) *
+                         s.in[2] +
+                     from[2],
+                 (o * in_group + c) * product(s.kernel) + k,
+                 (n * s.out_channels + o) * product(s.out) + p);
+          }
+        }
+      }
+    }
+  }
+}
+
+struct Results {
+  std::vector<float> y, dx, dw;
+};
+
+// All three passes, with arrays that begin `offset` floats behind an aligned address and sentinels
+// behind them.
+Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w,
+               const std::vector<float>& bias, const std::vector<float>& dy, int threads,
+               size_t offset = 0) {
+  ThreadPool pool(threads);
+  constexpr float kSentinel = 12345;
+  const auto shifted = [&](const std::vector<float>& v) {
+    std::vector<float> out(offset, kSentinel);
+    out.insert(out.end(), v.begin(), v.end());
+    return out;
+  };
+  const auto output = [&](int64_t n) {
+    return std::vector<float>(offset + static_cast<size_t>(n) + 8, kSentinel);
+  };
+  const std::vector<float> xs = shifted(x), ws = shifted(w), dys = shifted(dy);
+  std::vector<float> y = output(sizeOfY(s)), dx = output(sizeOfX(s)), dw = output(sizeOfW(s));
+  auto workspace = dirtyWorkspace(convForwardWorkspace(s, threads));
+  convForward(s, xs.data() + offset, ws.data() + offset, bias.empty() ? nullptr : bias.data(),
+              y.data() + offset, workspace.data(), pool);
+  workspace = dirtyWorkspace(convInputGradWorkspace(s, threads));
+  convInputGrad(s, dys.data() + offset, ws.data() + offset, dx.data() + offset, workspace.data(),
+                pool);
+  workspace = dirtyWorkspace(convWeightGradWorkspace(s, threads));
+  convWeightGrad(s, xs.data() + offset, dys.data() + offset, dw.data() + offset, workspace.data(),
+                 pool);
+  for (std::vector<float>* v : {&y, &dx, &dw}) {
+    for (size_t i = 0; i < 8; ++i) REQUIRE((*v)[v->size() - 1 - i] == kSentinel);
+    for (size_t i = 0; i < offset; ++i) REQUIRE((*v)[i] == kSentinel);
+    v->erase(v->begin(), v->begin() + static_cast<ptrdiff_t>(offset));
+    v->resize(v->size() - 8);
+  }
+  return {y, dx, dw};
+}
+
+void check(const ConvShape& s, bool with_bias = true) {
+  CAPTURE(s.batch, s.in_channels, s.out_channels, s.group, s.in, s.out, s.kernel, s.stride,
+          s.dilation, s.pad_begin);
+  const std::vector<float> x = randomFloats(sizeOfX(s), 1), w = randomFloats(sizeOfW(s), 2),
+                           dy = randomFloats(sizeOfY(s), 3);
+  const std::vector<float> bias =
+      with_bias ? randomFloats(s.out_channels, 4) : std::vector<float>();
+  std::vector<double> y(static_cast<size_t>(sizeOfY(s))), dx(x.size()), dw(w.size());
+  for (size_t i = 0; i < y.size() && with_bias; ++i) {
+    y[i] = bias[i / static_cast<size_t>(product(s.out)) % static_cast<size_t>(s.out_channels)];
+  }
+  forEachProduct(s, [&](int64_t xi, int64_t wi, int64_t yi) {
+    const auto a = static_cast<size_t>(xi), b = static_cast<size_t>(wi),
+               c = static_cast<size_t>(yi);
+    y[c] += static_cast<double>(x[a]) * w[b];
+    dx[a] += static_cast<double>(dy[c]) * w[b];
+    dw[b] += static_cast<double>(dy[c]) * x[a];
+  });
+  const Results one = runAll(s, x, w, bias, dy, 1);
+  CHECK(relativeError(one.y, y) < 2e-6);
+  CHECK(relativeError(one.dx, dx) < 2e-6);
+  CHECK(relativeError(one.dw, dw) < 2e-6);
+  for (int threads : {2, 3}) {
+    const Results more = runAll(s, x, w, bias, dy, threads, static_cast<size_t>(threads - 1));
+    CHECK(sameBits(more.y, one.y));
+    CHECK(sameBits(more.dx, one.dx));
+    CHECK(sameBits(more.dw, one.dw));
+  }
+}
+
+// The output size of full windows, with as much padding at the end as at the begin plus `extra`.
+ConvShape make(int64_t batch, int64_t in_channels, int64_t out_channels, int64_t group,
+               std::array<int64_t, 3> in, std::array<int64_t, 3> kernel,
+               std::array<int64_t, 3> stride = {1, 1, 1}, std::array<int64_t, 3> pad = {0, 0, 0},
+               std::array<int64_t, 3> dilation = {1, 1, 1}, std::array<int64_t, 3> extra = {}) {
+  ConvShape s{batch, in_channels, out_channels, group, 2, in, {}, kernel, stride, dilation, pad};
+  for (size_t i = 0; i < 3; ++i) {
+    s.out[i] = (in[i] + 2 * pad[i] + extra[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
+  }
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("convolution agrees with a naive one: ResNet-20's shapes") {
+  check(make(2, 3, 16, 1, {1, 32, 32}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(3, 16, 16, 1, {1, 32, 32}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}), false);
+  check(make(3, 16, 32, 1, {1, 32, 32}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}));
+  check(make(5, 64, 64, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(3, 16, 32, 1, {1, 32, 32}, {1, 1, 1}, {1, 2, 2}));
+}
+
+TEST_CASE("convolution agrees with a naive one: sizes around vectors and tiles") {
+  for (int64_t size : {1, 6, 7, 8, 9, 15, 17, 33}) {
+    check(make(2, 3, 5, 1, {1, size, size + 1}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+    check(make(3, 5, 7, 1, {1, size, size}, {1, 1, 1}));
+    check(make(2, 4, 4, 4, {1, size, size}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}));
+  }
+  check(make(1, 130, 9, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(33, 6, 10, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(2, 8, 8, 1, {1, 70, 130}, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}));
+  check(make(1, 700, 3, 1, {1, 9, 40}, {1, 1, 1}));
+  check(make(2, 1, 1, 1, {1, 20, 20}, {1, 3, 3}));
+}
+
+TEST_CASE("convolution agrees with a naive one: groups, strides, dilation, padding") {
+  check(make(2, 6, 9, 3, {1, 11, 13}, {1, 3, 2}, {1, 2, 3}, {0, 1, 2}, {1, 2, 1}));
+  check(make(2, 6, 4, 2, {1, 12, 12}, {1, 3, 3}, {1, 2, 2}, {0, 0, 0}, {1, 2, 3}, {0, 1, 1}));
+  check(make(2, 4, 4, 1, {1, 14, 14}, {1, 4, 5}, {1, 4, 6}, {0, 3, 1}, {1, 6, 4}, {0, 5, 20}));
+  check(make(2, 12, 12, 12, {1, 19, 19}, {1, 5, 5}, {1, 2, 2}, {0, 2, 2}));
+  check(make(2, 6, 18, 6, {1, 10, 10}, {1, 3, 3}, {1, 1, 1}, {0, 2, 2}, {1, 2, 2}));
+  check(make(1, 2, 2, 1, {1, 3, 3}, {1, 2, 2}, {1, 5, 5}, {0, 4, 4}));
+  check(make(2, 3, 8, 1, {1, 30, 30}, {1, 7, 7}, {1, 2, 2}, {0, 3, 3}));
+}
+
+TEST_CASE("convolution agrees with a naive one: one and three axes") {
+  check(make(2, 3, 4, 1, {1, 1, 1000}, {1, 1, 9}, {1, 1, 4}, {0, 0, 4}));
+  check(make(1, 40, 4, 1, {1, 1, 5000}, {1, 1, 3}, {1, 1, 1}, {0, 0, 2}, {1, 1, 2}));
+  check(make(2, 3, 5, 1, {5, 6, 7}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}));
+  check(make(2, 4, 4, 4, {5, 6, 7}, {3, 2, 3}, {2, 1, 2}, {1, 0, 1}, {1, 2, 1}));
+  check(make(2, 4, 6, 2, {4, 6, 8}, {1, 1, 1}));
+}
+
+TEST_CASE("convolution of an empty batch, and of inputs that no window reaches") {
+  check(make(0, 3, 4, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  ConvShape s = make(2, 3, 4, 1, {1, 9, 9}, {1, 2, 2}, {1, 4, 4});
+  s.out = {1, 1, 1};
+  check(s);
+}
+
+TEST_CASE("a sample's convolution does not depend on the rest of the batch") {
+  for (int64_t batch : {2, 5, 64}) {
+    const ConvShape s = make(batch, 8, 8, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
+    ConvShape single = s;
+    single.batch = 1;
+    const std::vector<float> x = randomFloats(sizeOfX(s), 1), w = randomFloats(sizeOfW(s), 2),
+                             dy = randomFloats(sizeOfY(s), 3);
+    const Results all = runAll(s, x, w, {}, dy, 2);
+    for (int64_t n = 0; n < batch; ++n) {
+      const auto part = [&](const std::vector<float>& v) {
+        const ptrdiff_t size = static_cast<ptrdiff_t>(v.size()) / batch;
+        return std::vector<float>(v.begin() + n * size, v.begin() + (n + 1) * size);
+      };
+      const Results one = runAll(single, part(x), w, {}, part(dy), 1);
+      REQUIRE(sameBits(one.y, part(all.y)));
+      REQUIRE(sameBits(one.dx, part(all.dx)));
+    }
+  }
+}
+
+TEST_CASE("convolution lets a NaN go where its windows are and nowhere else") {
+  const ConvShape s = make(2, 3, 4, 1, {1, 9, 9}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
+  std::vector<float> x = randomFloats(sizeOfX(s), 1);
+  const std::vector<float> w = randomFloats(sizeOfW(s), 2), dy = randomFloats(sizeOfY(s), 3);
+  x[0] = std::nanf("");
+  const Results r = runAll(s, x, w, {}, dy, 1);
+  for (int64_t i = 0; i < sizeOfY(s); ++i) {
+    const int64_t column = i % 9, row = i / 9 % 9;
+    const bool touched = i < 4 * 81 && row <= 1 && column <= 1;
+    REQUIRE(std::isnan(r.y[static_cast<size_t>(i)]) == touched);
+  }
+}
+
+}  // namespace simaqat::kernels

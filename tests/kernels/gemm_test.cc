@@ -1,0 +1,66 @@
+#include "kernels/gemm.h"
+
+#include <limits>
+
+#include "tests/catch.h"
+#include "tests/kernels/helpers.h"
+
+namespace simaqat::kernels {
+namespace {
+
+std::vector<float> run(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, float beta,
+                       const std::vector<float>& a, const std::vector<float>& b,
+                       std::vector<float> c, int threads) {
+  ThreadPool pool(threads);
+  auto workspace = dirtyWorkspace(gemmWorkspace(m, n, k, threads));
+  gemm(ta, tb, m, n, k, alpha, a.data(), b.data(), beta, c.data(), workspace.data(), pool);
+  return c;
+}
+
+void check(int64_t m, int64_t n, int64_t k, float alpha, float beta) {
+  for (int form = 0; form < 4; ++form) {
+    const bool ta = form & 1, tb = form & 2;
+    CAPTURE(m, n, k, ta, tb, alpha, beta);
+    const std::vector<float> a = randomFloats(m * k, 1), b = randomFloats(k * n, 2);
+    const std::vector<float> c = beta == 0
+                                     ? std::vector<float>(static_cast<size_t>(m * n),
+                                                          std::numeric_limits<float>::quiet_NaN())
+                                     : randomFloats(m * n, 3);
+    std::vector<double> expected(c.size());
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (int64_t l = 0; l < k; ++l) {
+          sum += static_cast<double>(a[static_cast<size_t>(ta ? l * m + i : i * k + l)]) *
+                 b[static_cast<size_t>(tb ? j * k + l : l * n + j)];
+        }
+        const auto at = static_cast<size_t>(i * n + j);
+        expected[at] = alpha * sum + (beta == 0 ? 0.0 : static_cast<double>(beta) * c[at]);
+      }
+    }
+    const std::vector<float> one = run(ta, tb, m, n, k, alpha, beta, a, b, c, 1);
+    CHECK(relativeError(one, expected) < 3e-6);
+    CHECK(sameBits(run(ta, tb, m, n, k, alpha, beta, a, b, c, 2), one));
+    CHECK(sameBits(run(ta, tb, m, n, k, alpha, beta, a, b, c, 3), one));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gemm agrees with a naive one") {
+  for (int64_t size : {1, 3, 4, 7, 8, 9, 31, 33, 65}) check(size, size + 1, size + 2, 1, 0);
+  check(1, 1000, 512, 1, 0);
+  check(64, 10, 64, 1, 1);
+  check(257, 70, 40, 0.5f, -2);
+  check(1, 1, 1500, 1, 0.25f);
+  check(130, 300, 513, 1, 0);
+  check(5, 6, 1024, 2, 1);
+}
+
+TEST_CASE("gemm of no depth scales C, or clears it") {
+  const std::vector<float> c{1, 2, 3, 4, 5, 6};
+  CHECK(run(false, false, 2, 3, 0, 1, 2, {}, {}, c, 1) == std::vector<float>({2, 4, 6, 8, 10, 12}));
+  CHECK(run(false, true, 2, 3, 0, 1, 0, {}, {}, c, 1) == std::vector<float>(6, 0.0f));
+}
+
+}  // namespace simaqat::kernels
