@@ -2,24 +2,10 @@
 
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gemm_attributes.h"
 
 namespace simaqat::ops {
 namespace {
-
-struct GemmAttributes {
-  float alpha = 1;
-  float beta = 1;
-  bool transA = false;  // NOLINT: ONNX's names
-  bool transB = false;  // NOLINT
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit("alpha", self.alpha);
-    visit("beta", self.beta);
-    visit("transA", self.transA);
-    visit("transB", self.transB);
-  }
-};
 
 void infer(InferContext& c) {
   const auto& attributes = c.node.attributes<GemmAttributes>();

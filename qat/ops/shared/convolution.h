@@ -3,38 +3,9 @@
 
 #include "kernels/conv.h"
 #include "qat/ir/op.h"
+#include "qat/ops/shared/convolution_attributes.h"
 
 namespace simaqat::ops {
-
-struct ConvAttributes {
-  std::string auto_pad = "NOTSET";
-  std::vector<int64_t> dilations;
-  int64_t group = 1;
-  std::vector<int64_t> kernel_shape;
-  std::vector<int64_t> pads;
-  std::vector<int64_t> strides;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit("auto_pad", self.auto_pad);
-    visit("dilations", self.dilations);
-    visit("group", self.group);
-    visit("kernel_shape", self.kernel_shape);
-    visit("pads", self.pads);
-    visit("strides", self.strides);
-  }
-};
-
-// A gradient of Conv, whose result's dimensions its inputs do not tell.
-struct ConvGradientAttributes : ConvAttributes {
-  std::vector<int64_t> shape;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    ConvAttributes::fields(self, visit);
-    visit.required("shape", self.shape);
-  }
-};
 
 // One spatial axis of a window that slides: convolution or pooling.
 struct WindowAxis {

@@ -1,0 +1,32 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    if constexpr (std::is_unsigned_v<T>) {
+      return x;
+    } else if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(x < T{0} ? -x : x);
+    } else {
+      return std::abs(x);
+    }
+  }
+};
+
+// dx = dy sign(x)
+void gradient(GradientContext& c) {
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.add("Sign", {c.input(0)})}));
+}
+
+}  // namespace
+
+OpDefinition defineAbs() {
+  OpDefinition op = unaryDefinition("Abs", evaluateUnaryNumber<Function>, gradient);
+  op.first_opset = 6;
+  return op;
+}
+
+}  // namespace simaqat::ops

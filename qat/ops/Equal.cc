@@ -1,0 +1,9 @@
+#include "qat/ops/shared/comparison.h"
+
+#include <functional>
+
+namespace simaqat::ops {
+
+OpDefinition defineEqual() { return comparisonDefinition<std::equal_to<>>("Equal", 7); }
+
+}  // namespace simaqat::ops

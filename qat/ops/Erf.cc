@@ -1,0 +1,29 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::erf(x);
+  }
+};
+
+// dx = dy 2 / sqrt(pi) exp(-x x)
+void gradient(GradientContext& c) {
+  Value* x = c.input(0);
+  Value* bell = c.add("Exp", {c.add("Neg", {c.add("Mul", {x, x})})});
+  Value* slope = c.add("Mul", {bell, c.scalar(1.1283791670955126, x)});
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+}
+
+}  // namespace
+
+OpDefinition defineErf() {
+  OpDefinition op = unaryDefinition("Erf", evaluateUnary<Function>, gradient);
+  op.first_opset = 9;
+  return op;
+}
+
+}  // namespace simaqat::ops

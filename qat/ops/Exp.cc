@@ -1,0 +1,30 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::exp(x);
+  }
+  template <class In, class Out>
+  static void apply(const In& x, Out& y) {
+    y = x.exp();
+  }
+};
+
+// dx = dy y
+void gradient(GradientContext& c) {
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.output()}));
+}
+
+}  // namespace
+
+OpDefinition defineExp() {
+  OpDefinition op = unaryDefinition("Exp", evaluateUnary<Function>, gradient);
+  op.kernel = unaryKernel<Function>;
+  return op;
+}
+
+}  // namespace simaqat::ops

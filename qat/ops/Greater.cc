@@ -1,0 +1,9 @@
+#include "qat/ops/shared/comparison.h"
+
+#include <functional>
+
+namespace simaqat::ops {
+
+OpDefinition defineGreater() { return comparisonDefinition<std::greater<>>("Greater", 7); }
+
+}  // namespace simaqat::ops

@@ -1,0 +1,9 @@
+#include "qat/ops/shared/comparison.h"
+
+#include <functional>
+
+namespace simaqat::ops {
+
+OpDefinition defineGreaterOrEqual() { return comparisonDefinition<std::greater_equal<>>("GreaterOrEqual", 12); }
+
+}  // namespace simaqat::ops

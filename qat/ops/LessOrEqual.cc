@@ -1,0 +1,9 @@
+#include "qat/ops/shared/comparison.h"
+
+#include <functional>
+
+namespace simaqat::ops {
+
+OpDefinition defineLessOrEqual() { return comparisonDefinition<std::less_equal<>>("LessOrEqual", 12); }
+
+}  // namespace simaqat::ops

@@ -1,0 +1,34 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::log(x);
+  }
+  template <class In, class Out>
+  static void apply(const In& x, Out& y) {
+    y = x.log();
+  }
+};
+
+// dx = dy / x
+void gradient(GradientContext& c) {
+  c.setInputGradient(0, c.add("Div", {c.outputGradient(), c.input(0)}));
+}
+
+std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 0.2, 3)}}}; }
+
+}  // namespace
+
+OpDefinition defineLog() {
+  OpDefinition op = unaryDefinition("Log", evaluateUnary<Function>, gradient);
+  op.kernel = unaryKernel<Function>;
+  op.first_opset = 6;
+  op.examples = examples;
+  return op;
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,201 @@
+#include <algorithm>
+
+#include "kernels/gemm.h"
+#include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
+#include "qat/ops/shared/strided_copy.h"
+
+namespace simaqat::ops {
+namespace {
+
+// A vector on the left is a row, one on the right a column, and its axis of size 1 is not in the
+// result.
+void infer(InferContext& c) {
+  c.expectElement(1, c.input(0).element);
+  if (c.shape(0) == nullptr || c.shape(1) == nullptr) {
+    return c.setOutput(0, c.input(0).element, std::nullopt);
+  }
+  Shape a = *c.shape(0);
+  Shape b = *c.shape(1);
+  for (size_t i = 0; i < 2; ++i) {
+    if (c.shape(i)->empty()) c.node.fail("input {}: expected a matrix, got a scalar", i);
+  }
+  const bool row = a.size() == 1;
+  const bool column = b.size() == 1;
+  if (row) a.insert(a.begin(), Dim(1));
+  if (column) b.push_back(1);
+  const Dim& depth = a.back();
+  const Dim& rows = b[b.size() - 2];
+  if (depth.known() && rows.known() && depth.value != rows.value) {
+    c.node.fail("input 1: expected {} rows, got {}", depth.value, typeToString(c.input(1)));
+  }
+  const Shape a_batch(a.begin(), a.end() - 2);
+  const Shape b_batch(b.begin(), b.end() - 2);
+  std::optional<Shape> y = broadcastShapes(c.node, &a_batch, &b_batch);
+  if (!row) y->push_back(a[a.size() - 2]);
+  if (!column) y->push_back(b.back());
+  c.setOutput(0, c.input(0).element, std::move(y));
+}
+
+// The products that make up the result: C[i] = A[i] B[i], where A and B may repeat.
+struct Products {
+  Products(const Node& node, Span<const int64_t> a, Span<const int64_t> b) {
+    m = a.size() == 1 ? 1 : a[a.size() - 2];
+    k = a.back();
+    n = b.size() == 1 ? 1 : b.back();
+    const size_t a_rank = a.size() < 2 ? 0 : a.size() - 2;
+    const size_t b_rank = b.size() < 2 ? 0 : b.size() - 2;
+    rank = std::max(a_rank, b_rank);
+    if (rank > kMaxBroadcastRank) node.fail("rank {} is too large", rank + 2);
+    int64_t a_step = m * k;
+    int64_t b_step = k * n;
+    for (size_t axis = 0; axis < rank; ++axis) {  // from the last one
+      const int64_t a_dim = axis < a_rank ? a[a_rank - 1 - axis] : 1;
+      const int64_t b_dim = axis < b_rank ? b[b_rank - 1 - axis] : 1;
+      dims[axis] = a_dim == 1 ? b_dim : a_dim;
+      a_stride[axis] = a_dim == 1 ? 0 : a_step;
+      b_stride[axis] = b_dim == 1 ? 0 : b_step;
+      a_step *= a_dim;
+      b_step *= b_dim;
+      count *= dims[axis];
+    }
+    // One right operand for all: their rows make one tall matrix.
+    if (b_step == k * n && a_step == count * m * k) {
+      m *= count;
+      count = 1;
+    }
+  }
+
+  std::pair<int64_t, int64_t> offsets(int64_t product) const {
+    std::pair<int64_t, int64_t> result = {0, 0};
+    for (size_t axis = 0; axis < rank; ++axis) {
+      result.first += product % dims[axis] * a_stride[axis];
+      result.second += product % dims[axis] * b_stride[axis];
+      product /= dims[axis];
+    }
+    return result;
+  }
+
+  int64_t m, n, k;
+  int64_t count = 1;
+  size_t rank;
+  Strides dims{}, a_stride{}, b_stride{};
+};
+
+void evaluate(const EvalContext& c) {
+  const Products p(c.node, c.in(0).dims, c.in(1).dims);
+  visitNumber(c, c.out().type, [&](auto tag) {
+    using T = decltype(tag);
+    c.pool.run(p.count * p.m, [&](int64_t row, int) {
+      const auto [a_offset, b_offset] = p.offsets(row / p.m);
+      const T* a = c.in(0).data<T>() + a_offset + row % p.m * p.k;
+      const T* b = c.in(1).data<T>() + b_offset;
+      T* y = c.out().data<T>() + row * p.n;
+      std::fill(y, y + p.n, T{0});
+      for (int64_t l = 0; l < p.k; ++l) {
+        for (int64_t j = 0; j < p.n; ++j) y[j] = static_cast<T>(y[j] + a[l] * b[l * p.n + j]);
+      }
+    });
+  });
+}
+
+void kernel(const EvalContext& c) {
+  const Products p(c.node, c.in(0).dims, c.in(1).dims);
+  for (int64_t i = 0; i < p.count; ++i) {
+    const auto [a_offset, b_offset] = p.offsets(i);
+    kernels::gemm(false, false, p.m, p.n, p.k, 1.0f, c.in(0).data<float>() + a_offset,
+                  c.in(1).data<float>() + b_offset, 0.0f, c.out().data<float>() + i * p.m * p.n,
+                  c.workspace, c.pool);
+  }
+}
+
+int64_t workspace(const Node& node, int threads) {
+  const Products p(node, node.input(0)->type.dims(), node.input(1)->type.dims());
+  return static_cast<int64_t>(kernels::gemmWorkspace(p.m, p.n, p.k, threads));
+}
+
+Value* gemm(GradientContext& c, Value* a, Value* b, const char* transposed) {
+  auto attributes = c.graph.registry().get("Gemm").make_attributes();
+  attributes->parse({{transposed, int64_t{1}}});
+  return c.add("Gemm", {a, b}, std::move(attributes));
+}
+
+// With one right operand for all, whose gradient is then a sum over all rows.
+void gradientOfOneMatrix(GradientContext& c, int64_t k, int64_t n) {
+  Value* dy = reshaped(c, c.outputGradient(), {-1, n});
+  if (c.wants(0)) {
+    Value* b = reshaped(c, c.input(1), {k, n});
+    c.setInputGradient(0, c.reshapeLike(gemm(c, dy, b, "transB"), c.input(0)));
+  }
+  if (c.wants(1)) {
+    Value* a = reshaped(c, c.input(0), {-1, k});
+    c.setInputGradient(1, c.reshapeLike(gemm(c, a, dy, "transA"), c.input(1)));
+  }
+}
+
+void gradient(GradientContext& c) {
+  const std::vector<int64_t> a_dims = c.input(0)->type.dims();
+  const std::vector<int64_t> b_dims = c.input(1)->type.dims();
+  const int64_t k = a_dims.back();
+  const int64_t n = b_dims.size() == 1 ? 1 : b_dims.back();
+  if (b_dims.size() <= 2 && c.output()->type.size() * k > 0) {
+    return gradientOfOneMatrix(c, k, n);
+  }
+  Value* a = c.input(0);
+  Value* dy = c.outputGradient();
+  if (a_dims.size() == 1) {
+    a = reshaped(c, a, {1, k});
+    std::vector<int64_t> dims = dy->type.dims();
+    dims.insert(dims.end() - 1, 1);
+    dy = reshaped(c, dy, dims);
+  }
+  if (c.wants(0)) {
+    Value* da = c.sumTo(c.add("MatMul", {dy, matrixTranspose(c, c.input(1))}), a);
+    c.setInputGradient(0, a == c.input(0) ? da : c.reshapeLike(da, c.input(0)));
+  }
+  if (c.wants(1)) {
+    c.setInputGradient(1, c.sumTo(c.add("MatMul", {matrixTranspose(c, a), dy}), c.input(1)));
+  }
+}
+
+std::vector<OpExample> examples() {
+  const auto two = [](std::vector<int64_t> a, std::vector<int64_t> b) {
+    return std::vector<Tensor>{exampleTensor(std::move(a), 1), exampleTensor(std::move(b), 2)};
+  };
+  return {
+      {"matrices", {}, two({2, 3}, {3, 4})},
+      {"batch", {}, two({5, 2, 3}, {5, 3, 4})},
+      {"heads", {}, two({2, 3, 4, 2}, {2, 3, 2, 5})},
+      {"one right operand", {}, two({2, 3, 2, 4}, {4, 3})},
+      {"one left operand", {}, two({2, 4}, {3, 4, 2})},
+      {"both broadcast", {}, two({2, 1, 2, 3}, {4, 3, 2})},
+      {"row", {}, two({3}, {2, 3, 4})},
+      {"column", {}, two({2, 2, 3}, {3})},
+      {"inner product", {}, two({3}, {3})},
+      {"integers", {}, {exampleIntegers({2, 3}, 0, 9, 1), exampleIntegers({3, 2}, 0, 9, 2)}},
+  };
+}
+
+}  // namespace
+
+OpDefinition defineMatMul() {
+  OpDefinition op;
+  op.name = "MatMul";
+  op.min_inputs = op.max_inputs = 2;
+  op.infer = infer;
+  op.evaluate = evaluate;
+  op.kernel = kernel;
+  op.workspace = workspace;
+  op.gradient = gradient;
+  op.quantization.output = OutputQuantization::kComputes;
+  op.quantization.fuses_batch_norm = true;
+  op.quantization.fuses_activation = true;
+  op.quantization.weight_input = 1;
+  op.quantization.weight_axis = [](const Node& node) -> int64_t {
+    return node.input(1)->type.rank() == 2 ? 1 : -1;
+  };
+  op.examples = examples;
+  return op;
+}
+
+}  // namespace simaqat::ops

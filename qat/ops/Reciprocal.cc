@@ -1,0 +1,30 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return T{1} / x;
+  }
+};
+
+// dx = -dy y y
+void gradient(GradientContext& c) {
+  Value* square = c.add("Mul", {c.output(), c.output()});
+  c.setInputGradient(0, c.add("Neg", {c.add("Mul", {c.outputGradient(), square})}));
+}
+
+std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 0.3, 3)}}}; }
+
+}  // namespace
+
+OpDefinition defineReciprocal() {
+  OpDefinition op = unaryDefinition("Reciprocal", evaluateUnary<Function>, gradient);
+  op.first_opset = 6;
+  op.examples = examples;
+  return op;
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,34 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return T{1} / (T{1} + std::exp(-x));
+  }
+  template <class In, class Out>
+  static void apply(const In& x, Out& y) {
+    y = (1.0f + (-x).exp()).inverse();
+  }
+};
+
+// dx = dy y (1 - y)
+void gradient(GradientContext& c) {
+  Value* y = c.output();
+  Value* slope = c.add("Mul", {y, c.add("Sub", {c.scalar(1, y), y})});
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+}
+
+}  // namespace
+
+OpDefinition defineSigmoid() {
+  OpDefinition op = unaryDefinition("Sigmoid", evaluateUnary<Function>, gradient);
+  op.kernel = unaryKernel<Function>;
+  op.first_opset = 6;
+  op.quantization.fixed = ScaleAndZeroPoint{1.0f / 256, 0};
+  return op;
+}
+
+}  // namespace simaqat::ops

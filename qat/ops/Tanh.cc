@@ -1,0 +1,33 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::tanh(x);
+  }
+  template <class In, class Out>
+  static void apply(const In& x, Out& y) {
+    y = x.tanh();
+  }
+};
+
+// dx = dy (1 - y y)
+void gradient(GradientContext& c) {
+  Value* square = c.add("Mul", {c.output(), c.output()});
+  Value* slope = c.add("Sub", {c.scalar(1, square), square});
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+}
+
+}  // namespace
+
+OpDefinition defineTanh() {
+  OpDefinition op = unaryDefinition("Tanh", evaluateUnary<Function>, gradient);
+  op.kernel = unaryKernel<Function>;
+  op.first_opset = 6;
+  return op;
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,45 @@
+#include "qat/ops/shared/softmax.h"
+
+#include "qat/ops/shared/gradient_nodes.h"
+
+namespace simaqat::ops {
+
+void inferSoftmax(InferContext& c) {
+  const auto& attributes = c.node.attributes<SoftmaxAttributes>();
+  if (const Shape* x = c.shape(0)) {
+    const auto axis = static_cast<size_t>(
+        normalizeAxis(c.node, attributes.axis, static_cast<int64_t>(x->size())));
+    for (size_t k = axis + 1; attributes.flatten && k < x->size(); ++k) {
+      if ((*x)[k] != Dim(1)) {
+        c.node.fail("over the axes from {} on of {} at once, as opsets before 13 have it, is not "
+                    "supported", axis, shapeToString(*x));
+      }
+    }
+  }
+  c.setOutput(0, c.input(0).element, c.input(0).shape);
+}
+
+void upgradeSoftmax(PortableNode& node, int opset) {
+  if (opset >= 13) return;
+  node.attributes.emplace("axis", int64_t{1});
+  if (!attributesEqual(node.attributes["axis"], int64_t{-1})) {
+    node.attributes["flatten"] = int64_t{1};
+  }
+}
+
+void downgradeSoftmax(PortableNode& node, int) { node.attributes.erase("flatten"); }
+
+std::vector<OpExample> softmaxExamples() {
+  return {
+      {"last axis", {}, {exampleTensor({2, 3, 5}, 1, -3, 3)}},
+      {"middle axis", {{"axis", int64_t{1}}}, {exampleTensor({2, 4, 3}, 1, -3, 3)}},
+      {"first axis", {{"axis", int64_t{0}}}, {exampleTensor({4, 3}, 1, -3, 3)}},
+      {"large numbers", {}, {exampleTensor({2, 3}, 1, 998, 1000)}},
+  };
+}
+
+Value* sumOverAxis(GradientContext& c, Value* value) {
+  return c.add("ReduceSum", {value, integers(c, {c.node.attributes<SoftmaxAttributes>().axis})});
+}
+
+}  // namespace simaqat::ops

@@ -1,0 +1,134 @@
+// Every gradient rule against central differences in double precision.
+#include <unordered_map>
+
+#include "qat/ops/shared/examples.h"
+#include "tests/catch.h"
+#include "tests/ops/run_node.h"
+
+namespace simaqat {
+namespace {
+
+constexpr double kStep = 1e-6;
+constexpr double kTolerance = 1e-6;
+
+std::vector<size_t> differentiatedInputs(const OpExample& example) {
+  if (!example.differentiate.empty()) return example.differentiate;
+  std::vector<size_t> inputs;
+  for (size_t i = 0; i < example.inputs.size(); ++i) {
+    if (example.inputs[i].defined() && isFloatingPoint(example.inputs[i].type())) {
+      inputs.push_back(i);
+    }
+  }
+  return inputs;
+}
+
+double dot(const Tensor& a, const Tensor& b) {
+  double sum = 0;
+  for (int64_t i = 0; i < a.size(); ++i) sum += a.data<double>()[i] * b.data<double>()[i];
+  return sum;
+}
+
+// Evaluates every node that the graph has.
+class HostRun {
+ public:
+  HostRun(const Graph& graph, const std::vector<Tensor>& inputs, const Node& node) {
+    for (size_t i = 0; i < inputs.size(); ++i) values_[node.input(i)] = inputs[i];
+    for (const auto& next : graph.nodes()) {
+      std::vector<Tensor> own;
+      for (const Value* input : next->inputs()) own.push_back(tensor(input));
+      const std::vector<Tensor> outputs = evaluateOnHost(graph, *next, own, pool_);
+      for (size_t i = 0; i < outputs.size(); ++i) values_[next->output(i)] = outputs[i];
+    }
+  }
+  Tensor tensor(const Value* value) const {
+    if (value == nullptr) return Tensor();
+    return value->isConstant() ? value->constant : values_.at(value);
+  }
+
+ private:
+  ThreadPool pool_{1};
+  std::unordered_map<const Value*, Tensor> values_;
+};
+
+class GradientCheck {
+ public:
+  GradientCheck(const OpDefinition& op, const OpExample& example, uint64_t seed)
+      : inputs_(exampleInputs(example, ElementType::kDouble)),
+        differentiated_(differentiatedInputs(example)),
+        graph_(opRegistry()) {
+    std::vector<bool> wanted(inputs_.size(), false);
+    for (const size_t i : differentiated_) wanted[i] = true;
+    node_ = addExampleNode(graph_, op, example, inputs_, [&](size_t i) { return wanted[i]; });
+    // The loss is a sum of the outputs with these factors.
+    std::vector<Value*> output_gradients;
+    for (size_t i = 0; i < node_->outputCount(); ++i) {
+      const TensorType& type = node_->output(i)->type;
+      factors_.push_back(type.element == ElementType::kDouble
+                             ? ops::exampleTensor(type.dims(), seed + i)
+                             : Tensor());
+      output_gradients.push_back(
+          factors_[i].defined() ? graph_.addConstant(fmt::format("factor{}", i), factors_[i])
+                                : nullptr);
+    }
+    GradientContext context(graph_, *node_, output_gradients, wanted);
+    op.gradient(context);
+    gradients_ = context.inputGradients();
+    gradients_.resize(inputs_.size());
+  }
+
+  void run() {
+    const HostRun analytic(graph_, inputs_, *node_);
+    for (const size_t i : differentiated_) {
+      Tensor gradient(ElementType::kDouble, inputs_[i].dims());
+      if (gradients_[i] != nullptr) gradient = analytic.tensor(gradients_[i]);
+      INFO("input " << i);
+      CHECK(distance(gradient, differences(i)) <= kTolerance);
+    }
+  }
+
+ private:
+  double loss() {
+    const std::vector<Tensor> outputs = runNode(*node_, inputs_, {});
+    double sum = 0;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (factors_[i].defined()) sum += dot(factors_[i], outputs[i]);
+    }
+    return sum;
+  }
+  Tensor differences(size_t input) {
+    Tensor result(ElementType::kDouble, inputs_[input].dims());
+    for (int64_t i = 0; i < result.size(); ++i) {
+      const double x = inputs_[input].data<double>()[i];
+      const auto lossAt = [&](double moved) {
+        inputs_[input].mutableData<double>()[i] = moved;
+        return loss();
+      };
+      result.mutableData<double>()[i] = (lossAt(x + kStep) - lossAt(x - kStep)) / (2 * kStep);
+      inputs_[input].mutableData<double>()[i] = x;
+    }
+    return result;
+  }
+
+  std::vector<Tensor> inputs_;
+  const std::vector<size_t> differentiated_;
+  Graph graph_;
+  Node* node_;
+  std::vector<Tensor> factors_;
+  std::vector<Value*> gradients_;
+};
+
+}  // namespace
+
+TEST_CASE("gradients agree with finite differences") {
+  const uint64_t seed = Catch::rngSeed();
+  int checked = 0;
+  forEachExample([&](const OpDefinition& op, const OpExample& example) {
+    if (op.gradient == nullptr || differentiatedInputs(example).empty()) return;
+    INFO(describe(op, example) << ", seed " << seed);
+    GradientCheck(op, example, seed).run();
+    ++checked;
+  });
+  WARN(checked << " examples, seed " << seed);
+}
+
+}  // namespace simaqat
