@@ -168,7 +168,7 @@ class Graph {
   // The same with one output, which it returns.
   Value* add(const std::string& op_type, const std::string& name, const std::vector<Value*>& inputs,
              std::unique_ptr<Attributes> attributes = nullptr, Node* before = nullptr);
-  template <class S>
+  template <class S, class = std::enable_if_t<std::is_class_v<S>>>
   Value* add(const std::string& op_type, const std::string& name, const std::vector<Value*>& inputs,
              S attributes, Node* before = nullptr) {
     return add(op_type, name, inputs, wrapAttributes(std::move(attributes)), before);

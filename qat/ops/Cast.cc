@@ -7,9 +7,14 @@
 namespace simaqat::ops {
 namespace {
 
+// Numbers of 16 bits are stored, but not computed with.
+bool isSupported(ElementType type) {
+  return elementSize(type) != 0 && type != ElementType::kFloat16 && type != ElementType::kBfloat16;
+}
+
 void infer(InferContext& c) {
   const auto to = static_cast<ElementType>(c.node.attributes<CastAttributes>().to);
-  if (elementSize(to) == 0) {
+  if (!isSupported(to)) {
     c.node.fail("attribute 'to': element type {} is not supported", elementTypeName(to));
   }
   c.setOutput(0, to, c.input(0).shape);

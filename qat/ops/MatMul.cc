@@ -100,6 +100,7 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
+  if (c.out().type != ElementType::kFloat) return evaluate(c);
   const Products p(c.node, c.in(0).dims, c.in(1).dims);
   for (int64_t i = 0; i < p.count; ++i) {
     const auto [a_offset, b_offset] = p.offsets(i);

@@ -27,6 +27,25 @@ void raiseTo(const EvalContext& c, double exponent) {
   }
 }
 
+// Exponents of another type than the base, in double.
+template <class T>
+void raiseToOthers(const EvalContext& c) {
+  double (*exponentAt)(const TensorView&, int64_t) = nullptr;
+  visitElementType(c.in(1).type, [&](auto tag) {
+    exponentAt = [](const TensorView& view, int64_t i) {
+      return static_cast<double>(view.data<decltype(tag)>()[i]);
+    };
+  });
+  const BroadcastWalk<2> walk(c.node, c.out().dims, {c.in(0), c.in(1)});
+  for (int64_t i = 0; i < c.out().size; ++i) {
+    const int64_t column = i % walk.inner();
+    const auto row = walk.offsets(i / walk.inner());
+    const T base = c.in(0).data<T>()[row[0] + column * walk.strides[0][0]];
+    const double exponent = exponentAt(c.in(1), row[1] + column * walk.strides[1][0]);
+    c.out().data<T>()[i] = static_cast<T>(std::pow(static_cast<double>(base), exponent));
+  }
+}
+
 void evaluate(const EvalContext& c) {
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
@@ -37,8 +56,7 @@ void evaluate(const EvalContext& c) {
     } else if (c.in(1).type == c.out().type) {
       mapBinary<T, T>(c, power<T>);
     } else {
-      c.node.fail("input 1: several exponents have to be of element type {}, got {}",
-                  elementTypeName(c.out().type), elementTypeName(c.in(1).type));
+      raiseToOthers<T>(c);
     }
   });
 }
@@ -67,13 +85,17 @@ void gradient(GradientContext& c) {
 }
 
 std::vector<OpExample> examples() {
-  return {
+  std::vector<OpExample> list = {
       {"square", {}, {exampleTensor({2, 3}), Tensor::scalar<double>(2)}},
       {"cube", {}, {exampleTensor({2, 3}), Tensor::of<int64_t>({1}, {3})}},
       {"each its own", {}, {exampleTensor({2, 3}, 1, 0.3, 2), exampleTensor({3}, 2, -2, 2)}},
       {"one base", {}, {exampleTensor({}, 1, 1, 2), exampleTensor({2, 3}, 2, -2, 2)}},
+      {"another type", {}, {exampleTensor({2, 3}), Tensor::of<int32_t>({3}, {2, 1, 3})}},
       {"integers", {}, {exampleIntegers({4}, -3, 4), Tensor::scalar<int64_t>(3)}},
   };
+  // A negative base has no other exponents near.
+  list[0].differentiate = {0};
+  return list;
 }
 
 }  // namespace

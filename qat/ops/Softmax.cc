@@ -1,5 +1,8 @@
 #include "qat/ops/shared/softmax.h"
 
+#include <Eigen/Core>
+#include <limits>
+
 namespace simaqat::ops {
 namespace {
 
@@ -20,6 +23,24 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+// Rows by vector instructions.
+void kernel(const EvalContext& c) {
+  const AxisSplit split(c.node, c.node.attributes<SoftmaxAttributes>().axis, c.in(0).dims);
+  if (split.inner != 1) return evaluate(c);
+  c.pool.runRanges(
+      split.outer, kElementwiseGrain / (split.size + 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const Eigen::Map<const Eigen::ArrayXf> x(c.in(0).data<float>() + row * split.size,
+                                                   split.size);
+          Eigen::Map<Eigen::ArrayXf> y(c.out().data<float>() + row * split.size, split.size);
+          y = (x - x.maxCoeff()).exp();
+          // Eigen's exponential of minus infinity, as masks have it, is a tiny number.
+          y = (y < std::numeric_limits<float>::min()).select(0.0f, y);
+          y *= 1.0f / y.sum();
+        }
+      });
+}
+
 // dx = y (dy - sum(dy y))
 void gradient(GradientContext& c) {
   Value* product = c.add("Mul", {c.outputGradient(), c.output()});
@@ -35,6 +56,7 @@ OpDefinition defineSoftmax() {
   op.make_attributes = &makeAttributes<SoftmaxAttributes>;
   op.infer = inferSoftmax;
   op.evaluate = evaluate;
+  op.kernel = kernel;
   op.gradient = gradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;

@@ -3,27 +3,11 @@
 
 #include "kernels/fake_quantize.h"
 #include "qat/ops/shared/broadcast.h"
+#include "qat/ops/shared/quantize_linear_attributes.h"
 
 namespace simaqat::ops {
 
 enum QuantizeInput { kQuantizeX, kQuantizeScale, kQuantizeZeroPoint };
-
-struct QuantizeLinearAttributes {
-  int64_t axis = 1;
-  int64_t block_size = 0;
-  int64_t output_dtype = 0;
-  int64_t precision = 0;
-  bool saturate = true;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit("axis", self.axis);
-    visit("block_size", self.block_size);
-    visit("output_dtype", self.output_dtype);
-    visit("precision", self.precision);
-    visit("saturate", self.saturate);
-  }
-};
 
 // What both shape rules check: one scale, or one for each index of the axis.
 void checkQuantizeLinear(const InferContext& c);

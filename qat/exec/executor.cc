@@ -1,0 +1,167 @@
+#include "qat/exec/executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace simaqat {
+namespace {
+
+bool allFinite(const TensorView& view) {
+  if (view.type != ElementType::kFloat) return true;
+  const float* data = view.data<float>();
+  return std::all_of(data, data + view.size, [](float x) { return std::isfinite(x); });
+}
+
+// The fast kernel takes float32; an operator on other types has its definition.
+EvalFunction functionFor(const Node& node) {
+  if (node.op().kernel == nullptr) return node.op().evaluate;
+  const auto fits = [](const Value* value) {
+    return value == nullptr || value->type.element != ElementType::kDouble;
+  };
+  const bool all = std::all_of(node.inputs().begin(), node.inputs().end(), fits);
+  return all ? node.op().kernel : node.op().evaluate;
+}
+
+}  // namespace
+
+Executor::Executor(Graph graph, ThreadPool& pool)
+    : graph_(std::move(graph)),
+      pool_(pool),
+      plan_(makePlan(graph_, pool.threads())),
+      arena_(ElementType::kUint8, {plan_.arena_bytes}) {
+  for (const auto& variable : graph_.variables()) {
+    Tensor value = variable->value;
+    value.mutableRawData();  // a copy of its own
+    variables_[variable->name] = std::move(value);
+  }
+  buildInstructions();
+}
+
+TensorView Executor::viewOf(const Value* value) {
+  const auto [dims, fresh] = dims_.emplace(value, std::vector<int64_t>{});
+  if (fresh) dims->second = value->type.dims();
+  TensorView view{value->type.element, dims->second, value->type.size(), nullptr};
+  const Location& location = plan_.locations.at(value);
+  switch (location.kind) {
+    case Location::Kind::kArena:
+      view.bytes = arena_.mutableRawData() + location.offset;
+      break;
+    case Location::Kind::kConstant:
+      view.bytes = const_cast<std::byte*>(location.source->constant.rawData());
+      break;
+    case Location::Kind::kVariable:
+      view.bytes = variables_.at(location.source->variable->name).mutableRawData();
+      break;
+    case Location::Kind::kInput:
+      break;
+  }
+  return view;
+}
+
+void Executor::buildInstructions() {
+  for (const Node* node : plan_.schedule) {
+    Instruction instruction{node, functionFor(*node), {}, {}};
+    for (const Value* input : node->inputs()) {
+      instruction.inputs.push_back(input == nullptr ? TensorView{} : viewOf(input));
+    }
+    for (const Value* output : node->outputs()) instruction.outputs.push_back(viewOf(output));
+    instructions_.push_back(std::move(instruction));
+  }
+  for (const GraphOutput& output : graph_.outputs) outputs_.push_back(viewOf(output.value));
+  input_slots_.resize(graph_.inputs.size());
+  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+    const Value* input = graph_.inputs[i];
+    for (Instruction& instruction : instructions_) {
+      for (size_t k = 0; k < instruction.node->inputCount(); ++k) {
+        if (instruction.node->input(k) == input) input_slots_[i].push_back(&instruction.inputs[k]);
+      }
+    }
+    for (size_t k = 0; k < graph_.outputs.size(); ++k) {
+      if (graph_.outputs[k].value == input) input_slots_[i].push_back(&outputs_[k]);
+    }
+  }
+}
+
+void Executor::setInput(size_t index, const Tensor& tensor) {
+  const Value* input = graph_.inputs.at(index);
+  if (tensor.type() != input->type.element || tensor.dims() != input->type.dims()) {
+    throw inputError("input '{}': expected {}, got {}{}", input->name(), typeToString(input->type),
+                     elementTypeName(tensor.type()), dimsToString(tensor.dims()));
+  }
+  for (TensorView* slot : input_slots_[index]) {
+    slot->bytes = const_cast<std::byte*>(tensor.rawData());
+  }
+}
+
+size_t Executor::inputIndex(const std::string& name) const {
+  for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+    if (graph_.inputs[i]->name() == name) return i;
+  }
+  throw InternalError("no input " + name);
+}
+
+void Executor::runInstruction(const Instruction& instruction, int64_t step) {
+  instruction.function({*instruction.node, instruction.inputs, instruction.outputs,
+                        arena_.mutableRawData() + plan_.workspace_offset, pool_, seed_, step});
+}
+
+void Executor::compute(int64_t step) {
+  for (size_t i = 0; i < plan_.compute_count; ++i) runInstruction(instructions_[i], step);
+}
+
+void Executor::commit() {
+  for (size_t i = plan_.compute_count; i < instructions_.size(); ++i) {
+    runInstruction(instructions_[i], 0);
+  }
+  for (const Variable* variable : plan_.copies) {
+    Tensor& value = variables_.at(variable->name);
+    const TensorView next = viewOf(variable->next);
+    std::memcpy(value.mutableRawData(), next.bytes, value.bytes());
+  }
+}
+
+Tensor Executor::outputTensor(size_t index) const {
+  const TensorView& view = outputs_[index];
+  Tensor tensor(view.type, view.dims.toVector());
+  std::memcpy(tensor.mutableRawData(), view.bytes, tensor.bytes());
+  return tensor;
+}
+
+float Executor::scalarOutput(size_t index) const {
+  SIMAQAT_CHECK(outputs_[index].size == 1);
+  return *outputs_[index].data<float>();
+}
+
+const Tensor& Executor::variable(const std::string& name) const { return variables_.at(name); }
+
+void Executor::setVariable(const std::string& name, const Tensor& value) {
+  Tensor& own = variables_.at(name);
+  SIMAQAT_CHECK(own.type() == value.type() && own.dims() == value.dims(), "{}", name);
+  // In place: instructions point to it.
+  std::memcpy(own.mutableRawData(), value.rawData(), value.bytes());
+}
+
+void Executor::writeBack(Graph& target) const {
+  for (const auto& variable : target.variables()) {
+    const auto own = variables_.find(variable->name);
+    if (own == variables_.end()) continue;
+    std::memcpy(variable->value.mutableRawData(), own->second.rawData(), own->second.bytes());
+  }
+}
+
+std::string Executor::firstNonFinite(int64_t step) {
+  for (size_t i = 0; i < plan_.compute_count; ++i) {
+    const Instruction& instruction = instructions_[i];
+    const bool inputs_finite =
+        std::all_of(instruction.inputs.begin(), instruction.inputs.end(),
+                    [](const TensorView& v) { return !v.present() || allFinite(v); });
+    runInstruction(instruction, step);
+    const bool outputs_finite =
+        std::all_of(instruction.outputs.begin(), instruction.outputs.end(), allFinite);
+    if (inputs_finite && !outputs_finite) return instruction.node->describe();
+  }
+  return "";
+}
+
+}  // namespace simaqat

@@ -1,0 +1,79 @@
+// Runs a plan on threads.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qat/base/thread_pool.h"
+#include "qat/ir/graph.h"
+#include "qat/ir/op.h"
+#include "qat/plan/plan.h"
+
+namespace simaqat {
+
+// Owns a graph of static types, its plan, an arena and the variables' present values. A step is
+// `compute`, which changes no variable, and `commit`, which gives variables their next values.
+// After construction nothing is allocated.
+class Executor {
+ public:
+  Executor(Graph graph, ThreadPool& pool);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  const Graph& graph() const { return graph_; }
+  const Plan& plan() const { return plan_; }
+
+  // Binds a graph input to memory that stays valid until the next compute has ended. The tensor's
+  // type and dimensions must be the input's.
+  void setInput(size_t index, const Tensor& tensor);
+  size_t inputIndex(const std::string& name) const;
+
+  // For operators that draw random numbers.
+  void setSeed(uint64_t seed) { seed_ = seed; }
+
+  void compute(int64_t step);
+  void commit();
+
+  // A graph output as of the last compute.
+  const TensorView& output(size_t index) const { return outputs_[index]; }
+  Tensor outputTensor(size_t index) const;
+  float scalarOutput(size_t index) const;
+
+  // The value of a variable, to read and, between steps, to set.
+  const Tensor& variable(const std::string& name) const;
+  void setVariable(const std::string& name, const Tensor& value);
+  // All variables of the graph, with their present values written to Variable::value.
+  void writeBack(Graph& target) const;
+
+  // Runs the computing part again and returns the first node with an output that is not finite
+  // although all of its inputs are: "Conv 'name'". Empty where there is none.
+  std::string firstNonFinite(int64_t step);
+
+ private:
+  struct Instruction {
+    const Node* node;
+    EvalFunction function;
+    std::vector<TensorView> inputs;
+    std::vector<TensorView> outputs;
+  };
+  TensorView viewOf(const Value* value);
+  void buildInstructions();
+  void runInstruction(const Instruction& instruction, int64_t step);
+
+  Graph graph_;
+  ThreadPool& pool_;
+  Plan plan_;
+  Tensor arena_;
+  uint64_t seed_ = 0;
+  std::vector<Instruction> instructions_;
+  std::vector<TensorView> outputs_;
+  // Dimensions that views point to.
+  std::unordered_map<const Value*, std::vector<int64_t>> dims_;
+  std::unordered_map<std::string, Tensor> variables_;
+  // Where each input's pointer stands in the instructions.
+  std::vector<std::vector<TensorView*>> input_slots_;
+};
+
+}  // namespace simaqat

@@ -1,0 +1,18 @@
+#include "qat/ops/shared/extremum.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Pick {
+  // A NaN on either side wins.
+  template <class T>
+  static T choose(T a, T b) {
+    return a < b || a != a ? a : b;
+  }
+};
+
+}  // namespace
+
+OpDefinition defineMin() { return extremumDefinition<Pick>("Min"); }
+
+}  // namespace simaqat::ops

@@ -1,0 +1,222 @@
+#include "qat/passes/scaffold.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "qat/ir/op.h"
+#include "qat/passes/pattern.h"
+
+namespace simaqat {
+namespace {
+
+// Where one use is all there is, that node; else null.
+Node* soleConsumer(const Graph& graph, const Value* value) {
+  return graph.useCount(value) == 1 && value->uses().size() == 1 ? value->uses()[0].node : nullptr;
+}
+
+bool computes(const Value* value) {
+  return value->producer() != nullptr &&
+         value->producer()->op().quantization.output == OutputQuantization::kComputes;
+}
+
+class Scaffolder {
+ public:
+  Scaffolder(Graph& graph, const ScaffoldOptions& options) : graph_(graph), options_(options) {}
+
+  std::vector<PlacementEntry> run() {
+    const std::vector<Node*> nodes = graph_.nodeSequence();
+    checkOverrides(nodes);
+    for (Value* input : std::vector<Value*>(graph_.inputs)) {
+      if (input->type.element != ElementType::kFloat) continue;
+      Node* first = nodes.empty() ? nullptr : nodes.front();
+      const Quantizer* quantizer = quantizeValue(input, activationQuantizer(), std::nullopt, first);
+      entries_.push_back({input->name(), "input", quantizer->spec.toString(), "", ""});
+    }
+    for (Node* node : nodes) place(node);
+    return std::move(entries_);
+  }
+
+ private:
+  bool wanted(const Node& node) const {
+    bool result = true;
+    for (const QuantizationOverride& rule : options_.overrides) {
+      if (matches(node, rule)) result = rule.quantize;
+    }
+    return result;
+  }
+
+  static bool matches(const Node& node, const QuantizationOverride& rule) {
+    return (rule.op_type.empty() || rule.op_type == node.opType()) &&
+           (rule.node.empty() || matchesPattern(node.name(), rule.node));
+  }
+
+  void checkOverrides(const std::vector<Node*>& nodes) const {
+    for (const QuantizationOverride& rule : options_.overrides) {
+      if (std::none_of(nodes.begin(), nodes.end(), [&](Node* n) { return matches(*n, rule); })) {
+        throw inputError("the recipe's override (op_type '{}', node '{}') matches no node",
+                         rule.op_type, rule.node);
+      }
+    }
+  }
+
+  void place(Node* node) {
+    PlacementEntry entry{node->name(), node->opType(), "", "", ""};
+    const bool is_wanted = wanted(*node);
+    if (is_wanted) entry.weight = quantizeWeight(node);
+    Value* value = node->output();
+    if (value->type.element != ElementType::kFloat) {
+      entry.reason = elementTypeName(value->type.element);
+    } else if (!is_wanted) {
+      entry.reason = "off by the recipe";
+    } else {
+      entry.reason = placeOutput(node, value);
+      if (entry.reason.empty()) {
+        SIMAQAT_CHECK(quantized_.count(value) != 0);
+        entry.output = quantized_.at(value)->spec.toString();
+      }
+    }
+    entries_.push_back(std::move(entry));
+  }
+
+  // Returns the reason for no quantizer, or "".
+  std::string placeOutput(Node* node, Value* value) {
+    const QuantizationTraits& traits = node->op().quantization;
+    switch (traits.output) {
+      case OutputQuantization::kNever:
+        return "stays float";
+      case OutputQuantization::kTransparent:
+        return "passes its input on";
+      case OutputQuantization::kShares:
+        for (Value* output : node->outputs()) output->quantizer = node->input(0)->quantizer;
+        return value->quantizer == nullptr ? "its input is float" : "shares its input's";
+      case OutputQuantization::kComputes:
+      case OutputQuantization::kConcat:
+        break;
+    }
+    if (const Node* consumer = soleConsumer(graph_, value)) {
+      if (fuses(traits, *consumer, value) && wanted(*consumer)) {
+        return fmt::format("fused with {}", consumer->describe());
+      }
+      if (traits.output == OutputQuantization::kComputes && quantizedBehind(*consumer)) {
+        return fmt::format("quantized behind {}", consumer->describe());
+      }
+    }
+    QuantizerSpec spec = activationQuantizer();
+    if (traits.upper_bound != nullptr) spec.upper_bound = traits.upper_bound(*node);
+    quantizeValue(value, std::move(spec), traits.fixed, nullptr);
+    return "";
+  }
+
+  static bool fuses(const QuantizationTraits& traits, const Node& consumer, const Value* value) {
+    if (consumer.input(0) != value) return false;
+    if (consumer.op().qualifiedName() == "BatchNormalization") return traits.fuses_batch_norm;
+    const auto is_activation = consumer.op().quantization.is_activation;
+    return traits.fuses_activation && is_activation != nullptr && is_activation(consumer);
+  }
+
+  // A Concat all of whose inputs are computed for it alone: fake quantization commutes with it.
+  bool quantizedBehind(const Node& consumer) const {
+    if (consumer.op().quantization.output != OutputQuantization::kConcat || !wanted(consumer)) {
+      return false;
+    }
+    return std::all_of(consumer.inputs().begin(), consumer.inputs().end(), [&](const Value* v) {
+      return soleConsumer(graph_, v) == &consumer && computes(v) && wanted(*v->producer());
+    });
+  }
+
+  // The parameters' variables, a Quantizer, and the node behind `value` (or in front of `before`).
+  Quantizer* quantizeValue(Value* value, QuantizerSpec spec,
+                           const std::optional<ScaleAndZeroPoint>& fixed, Node* before) {
+    const std::string name = value->name();
+    if (fixed) spec.observer = "fixed";
+    std::vector<int64_t> dims;
+    if (spec.perChannel()) {
+      const std::vector<int64_t> weight = value->type.dims();
+      dims.assign(weight.size(), 1);
+      dims[static_cast<size_t>(spec.axis)] = weight[static_cast<size_t>(spec.axis)];
+    }
+    const auto parameter = [&](const char* suffix, VariableRole role, float number) {
+      Tensor tensor(ElementType::kFloat, role == VariableRole::kObserverRange
+                                             ? std::vector<int64_t>{}
+                                             : dims);
+      std::fill_n(tensor.mutableData<float>(), tensor.size(), number);
+      return graph_.addVariable(name + "/" + suffix, role, std::move(tensor))->source;
+    };
+    std::vector<Value*> inputs = {value};
+    inputs.push_back(parameter("scale", VariableRole::kQuantizerScale, fixed ? fixed->scale : 1.0f));
+    inputs.push_back(parameter("zero_point", VariableRole::kQuantizerScale,
+                               fixed ? static_cast<float>(fixed->zero_point) : 0.0f));
+    if (spec.observesRange()) {
+      inputs.push_back(parameter("range_min", VariableRole::kObserverRange, kUnsetMin));
+      inputs.push_back(parameter("range_max", VariableRole::kObserverRange, kUnsetMax));
+    }
+    if (before == nullptr) before = nodeBehind(value);
+    Graph::NodeOptions node_options;
+    node_options.before = before;
+    node_options.output_names = {name + "/fake_quantize"};
+    Node* node = graph_.addNode("simaqat::FakeQuantize", name + "/fake_quantize", inputs,
+                                wrapAttributes(spec), node_options);
+    const bool leaves = graph_.isOutput(value);
+    graph_.replaceUses(value, node->output(), node);
+    if (leaves) {
+      graph_.rename(value, name + "/raw");
+      graph_.rename(node->output(), name);
+    }
+    Quantizer* quantizer = graph_.addQuantizer(name, std::move(spec));
+    quantizer->scale = inputs[1];
+    quantizer->zero_point = inputs[2];
+    node->output()->quantizer = quantizer;
+    quantized_[value] = quantizer;
+    return quantizer;
+  }
+
+  // The first node that uses the value, in graph order; null for none.
+  Node* nodeBehind(const Value* value) const {
+    for (const auto& node : graph_.nodes()) {
+      for (const Use& use : value->uses()) {
+        if (use.node == node.get()) return node.get();
+      }
+    }
+    return nullptr;
+  }
+
+  // A constant weight gets its quantizer in front of its first user; one that is shared gets one.
+  std::string quantizeWeight(Node* node) {
+    const QuantizationTraits& traits = node->op().quantization;
+    if (traits.weight_input < 0) return "";
+    Value* weight = node->input(static_cast<size_t>(traits.weight_input));
+    if (weight != nullptr && weight->quantizer != nullptr) return weight->quantizer->spec.toString();
+    const bool stored = weight != nullptr && (weight->variable != nullptr || weight->isConstant());
+    if (!stored || weight->type.element != ElementType::kFloat) return "";
+    const int64_t axis = traits.weight_axis(*node);
+    if (axis < 0) return "";
+    return quantizeValue(weight, weightQuantizer(axis), std::nullopt, node)->spec.toString();
+  }
+
+  Graph& graph_;
+  const ScaffoldOptions& options_;
+  std::unordered_map<const Value*, Quantizer*> quantized_;
+  std::vector<PlacementEntry> entries_;
+};
+
+}  // namespace
+
+std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& options) {
+  return Scaffolder(graph, options).run();
+}
+
+void bindQuantizers(Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    if (node->op().qualifiedName() == "simaqat::FakeQuantize") {
+      Quantizer* quantizer =
+          graph.addQuantizer(node->input(0)->name(), node->attributes<QuantizerSpec>());
+      quantizer->scale = node->input(1);
+      quantizer->zero_point = node->input(2);
+      node->output()->quantizer = quantizer;
+    } else if (node->op().quantization.output == OutputQuantization::kShares) {
+      for (Value* output : node->outputs()) output->quantizer = node->input(0)->quantizer;
+    }
+  }
+}
+
+}  // namespace simaqat

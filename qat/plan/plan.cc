@@ -1,0 +1,152 @@
+#include "qat/plan/plan.h"
+
+#include <algorithm>
+
+#include "qat/ir/op.h"
+#include "qat/plan/placement.h"
+
+namespace simaqat {
+namespace {
+
+// A buffer of the arena, which several values in turn may use.
+struct Buffer {
+  BufferLifetime lifetime;
+  std::vector<const Value*> values;
+};
+
+class Planner {
+ public:
+  Planner(const Graph& graph, int threads) : graph_(graph), threads_(threads) {}
+
+  Plan run() {
+    order();
+    findLastUses();
+    for (const Value* input : graph_.inputs) locate(input, Location::Kind::kInput);
+    for (const auto& value : graph_.values()) {
+      if (value->producer() != nullptr) continue;
+      if (value->isConstant()) locate(value.get(), Location::Kind::kConstant);
+      if (value->variable != nullptr) locate(value.get(), Location::Kind::kVariable);
+    }
+    for (size_t step = 0; step < plan_.schedule.size(); ++step) {
+      assignOutputs(*plan_.schedule[step], static_cast<int64_t>(step));
+    }
+    collectCopies();
+    place();
+    return std::move(plan_);
+  }
+
+ private:
+  void order() {
+    std::vector<const Node*> commits;
+    for (const auto& node : graph_.nodes()) {
+      (node->op().commits ? commits : plan_.schedule).push_back(node.get());
+    }
+    plan_.compute_count = plan_.schedule.size();
+    plan_.schedule.insert(plan_.schedule.end(), commits.begin(), commits.end());
+  }
+
+  void findLastUses() {
+    const auto end = static_cast<int64_t>(plan_.schedule.size());
+    for (size_t step = 0; step < plan_.schedule.size(); ++step) {
+      for (const Value* input : plan_.schedule[step]->inputs()) {
+        if (input != nullptr) last_use_[input] = static_cast<int64_t>(step);
+      }
+    }
+    for (const GraphOutput& output : graph_.outputs) last_use_[output.value] = end;
+    for (const auto& variable : graph_.variables()) {
+      if (variable->next != nullptr) last_use_[variable->next] = end;
+    }
+  }
+
+  void locate(const Value* value, Location::Kind kind) {
+    plan_.locations[value] = {kind, 0, value};
+  }
+
+  void assignOutputs(const Node& node, int64_t step) {
+    for (size_t i = 0; i < node.outputCount(); ++i) {
+      const Value* output = node.output(i);
+      const auto use = last_use_.find(output);
+      const int64_t last = use == last_use_.end() ? step : use->second;
+      if (updatesVariable(node, i)) continue;
+      if (takesOver(node, i, step, last)) continue;
+      buffer_of_[output] = buffers_.size();
+      buffers_.push_back({{output->type.bytes(), step, last}, {output}});
+    }
+  }
+
+  // An update in place: the output is its variable's next value, the input its present one.
+  bool updatesVariable(const Node& node, size_t i) {
+    if (!node.op().commits) return false;
+    for (const auto& [input, output] : node.op().in_place) {
+      if (static_cast<size_t>(output) != i) continue;
+      const Value* source = node.input(static_cast<size_t>(input));
+      if (source->variable != nullptr && source->variable->next == node.output(i)) {
+        plan_.locations[node.output(i)] = {Location::Kind::kVariable, 0, source};
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool takesOver(const Node& node, size_t i, int64_t step, int64_t last) {
+    for (const auto& [input_index, output_index] : node.op().in_place) {
+      if (static_cast<size_t>(output_index) != i) continue;
+      const Value* input = node.input(static_cast<size_t>(input_index));
+      const auto buffer = buffer_of_.find(input);
+      if (buffer == buffer_of_.end() || last_use_.at(input) != step) continue;
+      if (input->type.bytes() != node.output(i)->type.bytes()) continue;
+      // The same value as another input would be read after it is overwritten.
+      if (std::count(node.inputs().begin(), node.inputs().end(), input) != 1) continue;
+      Buffer& shared = buffers_[buffer->second];
+      shared.lifetime.last = std::max(shared.lifetime.last, last);
+      shared.values.push_back(node.output(i));
+      buffer_of_[node.output(i)] = buffer->second;
+      return true;
+    }
+    return false;
+  }
+
+  void collectCopies() {
+    for (const auto& variable : graph_.variables()) {
+      const Value* next = variable->next;
+      if (next == nullptr) continue;
+      const auto located = plan_.locations.find(next);
+      if (located != plan_.locations.end() && located->second.source == variable->source) continue;
+      plan_.copies.push_back(variable.get());
+    }
+  }
+
+  void place() {
+    int64_t workspace = 0;
+    for (const Node* node : plan_.schedule) {
+      if (node->op().workspace != nullptr) {
+        workspace = std::max(workspace, node->op().workspace(*node, threads_));
+      }
+    }
+    std::vector<BufferLifetime> lifetimes;
+    for (const Buffer& buffer : buffers_) lifetimes.push_back(buffer.lifetime);
+    lifetimes.push_back({workspace, 0, static_cast<int64_t>(plan_.schedule.size())});
+    const Placement placement = placeBuffers(lifetimes);
+    for (size_t b = 0; b < buffers_.size(); ++b) {
+      for (const Value* value : buffers_[b].values) {
+        plan_.locations[value] = {Location::Kind::kArena, placement.offsets[b], nullptr};
+      }
+    }
+    plan_.workspace_offset = placement.offsets.back();
+    plan_.arena_bytes = placement.arena_bytes;
+    plan_.lower_bound_bytes = lowerBound(lifetimes);
+  }
+
+  const Graph& graph_;
+  const int threads_;
+  Plan plan_;
+  std::unordered_map<const Value*, int64_t> last_use_;
+  std::unordered_map<const Value*, size_t> buffer_of_;
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace
+
+Plan makePlan(const Graph& graph, int threads) { return Planner(graph, threads).run(); }
+
+}  // namespace simaqat

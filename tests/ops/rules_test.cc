@@ -1,0 +1,219 @@
+// What single operators promise beyond what holds of all.
+#include <cmath>
+#include <limits>
+
+#include "qat/ops/shared/examples.h"
+#include "tests/catch.h"
+#include "tests/ops/run_node.h"
+
+namespace simaqat {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+Tensor integers(const std::vector<int64_t>& list) {
+  return Tensor::of({static_cast<int64_t>(list.size())}, list);
+}
+
+// A node of a file, with the constants that rewriting finds and adds.
+struct Rewriting {
+  std::map<std::string, Tensor> constants;
+  PortableNode node;
+
+  Rewriting(const std::string& op_type, AttributeMap attributes, std::vector<std::string> inputs) {
+    node.op_type = op_type;
+    node.name = "n";
+    node.attributes = std::move(attributes);
+    node.inputs = std::move(inputs);
+    node.outputs = {"y"};
+    node.constant = [this](const std::string& name) {
+      const auto it = constants.find(name);
+      return it == constants.end() ? nullptr : &it->second;
+    };
+    node.add_constant = [this](const std::string& suffix, Tensor tensor) {
+      constants[suffix] = std::move(tensor);
+      return suffix;
+    };
+  }
+  Rewriting(const Rewriting&) = delete;
+
+  void upgrade(int opset) { opRegistry().get(node.op_type).upgrade(node, opset); }
+  void downgrade(int opset) { opRegistry().get(node.op_type).downgrade(node, opset); }
+};
+
+Shape inferredShape(const std::string& op_type, Shape x, const AttributeMap& attributes,
+                    const std::vector<Tensor>& constants) {
+  Graph graph(opRegistry());
+  std::vector<Value*> inputs = {graph.addInput("x", {ElementType::kFloat, std::move(x)})};
+  for (const Tensor& constant : constants) inputs.push_back(graph.addConstant("c", constant));
+  auto parsed = opRegistry().get(op_type).make_attributes();
+  parsed->parse(attributes);
+  return *graph.add(op_type, "n", inputs, std::move(parsed))->type.shape;
+}
+
+}  // namespace
+
+TEST_CASE("a symbolic batch survives") {
+  const Dim n = Dim::named("N");
+  using Ints = std::vector<int64_t>;
+  CHECK(inferredShape("Reshape", {n, 3, 4}, {}, {integers({0, -1})}) == Shape{n, 12});
+  CHECK(inferredShape("Reshape", {n, 3, 4}, {}, {integers({-1, 12})}) == Shape{n, 12});
+  CHECK(inferredShape("Reshape", {n, 3, 4}, {}, {integers({-1, 6})}) == Shape{Dim(), 6});
+  CHECK(inferredShape("Flatten", {n, 3, 4}, {}, {}) == Shape{n, 12});
+  CHECK(inferredShape("Flatten", {n, 1, 1}, {{"axis", int64_t{3}}}, {}) == Shape{n, 1});
+  CHECK(inferredShape("GlobalAveragePool", {n, 3, 7, 7}, {}, {}) == Shape{n, 3, 1, 1});
+  CHECK(inferredShape("MaxPool", {n, 3, 8, Dim()}, {{"kernel_shape", Ints{2, 2}}}, {}) ==
+        Shape{n, 3, 7, Dim()});
+  CHECK(inferredShape("ReduceMean", {n, 3, 4}, {{"keepdims", int64_t{0}}}, {integers({-1})}) ==
+        Shape{n, 3});
+  CHECK(inferredShape("Gemm", {n, 3}, {}, {Tensor(ElementType::kFloat, {3, 5})}) == Shape{n, 5});
+}
+
+TEST_CASE("misuse is named") {
+  const auto rejects = [](const std::string& op_type, Shape x, const AttributeMap& attributes,
+                          const std::vector<Tensor>& constants, const std::string& message) {
+    CHECK_THROWS_WITH(inferredShape(op_type, std::move(x), attributes, constants),
+                      ContainsSubstring(op_type + " 'n' " + message));
+  };
+  using Ints = std::vector<int64_t>;
+  rejects("Reshape", {2, 3}, {}, {integers({-1, -1})}, "input 1: more than one");
+  rejects("Reshape", {2, 3}, {}, {integers({4, -1})}, "6 elements do not divide");
+  rejects("Reshape", {2, 3}, {}, {integers({5})}, "expected the elements of [2, 3]");
+  rejects("Gemm", {2, 3}, {}, {Tensor(ElementType::kFloat, {4, 5})}, "input 1: expected 3 rows");
+  rejects("Gemm", {2, 3}, {},
+          {Tensor(ElementType::kFloat, {3, 5}), Tensor(ElementType::kFloat, {4})}, "shapes");
+  rejects("MaxPool", {1, 2, 4, 4}, {{"kernel_shape", Ints{2}}}, {},
+          "attribute 'kernel_shape': expected 2 numbers, got 1");
+  rejects("AveragePool", {1, 2}, {{"kernel_shape", Ints{2}}}, {}, "input 0: expected rank 3 to 5");
+  rejects("Concat", {2, 3}, {{"axis", int64_t{0}}}, {Tensor(ElementType::kFloat, {2, 4})},
+          "input 1: expected 3 on axis 1");
+  rejects("Clip", {2}, {}, {Tensor(ElementType::kFloat, {3})}, "input 1: expected a scalar");
+  rejects("SoftmaxCrossEntropyLoss", {2, 3}, {}, {Tensor(ElementType::kFloat, {2})},
+          "input 1: expected labels of int32 or int64");
+}
+
+TEST_CASE("a label that is no class is an error that names the node") {
+  Graph graph(opRegistry());
+  OpExample example("", {}, {ops::exampleTensor({2, 10}), integers({3, 12})});
+  const OpDefinition& op = opRegistry().get("SoftmaxCrossEntropyLoss");
+  const Node* node = addExampleNode(graph, op, example, example.inputs);
+  CHECK_THROWS_WITH(runNode(*node, example.inputs, {}),
+                    "SoftmaxCrossEntropyLoss 'node' label 12 is out of range for 10 classes");
+  example.attributes["ignore_index"] = int64_t{12};
+  runNode(*addExampleNode(graph, op, example, example.inputs), example.inputs, {});
+}
+
+TEST_CASE("integer division by zero is an error, and by minus one is none") {
+  Graph graph(opRegistry());
+  const OpDefinition& op = opRegistry().get("Div");
+  const int64_t least = std::numeric_limits<int64_t>::min();
+  const OpExample fine("", {}, {integers({least, 7}), integers({-1, -1})});
+  const Node* node = addExampleNode(graph, op, fine, fine.inputs);
+  CHECK(runNode(*node, fine.inputs, {})[0].toVector<int64_t>() == std::vector<int64_t>{least, -7});
+  const OpExample zero("", {}, {integers({7}), integers({0})});
+  CHECK_THROWS_WITH(runNode(*addExampleNode(graph, op, zero, zero.inputs), zero.inputs, {}),
+                    ContainsSubstring("division by zero"));
+}
+
+TEST_CASE("older forms become the canonical one, and back") {
+  SECTION("Clip") {
+    Rewriting clip("Clip", {{"min", 0.0f}, {"max", 6.0f}}, {"x"});
+    clip.upgrade(6);
+    CHECK(clip.node.inputs == std::vector<std::string>{"x", "min", "max"});
+    CHECK(clip.node.attributes.empty());
+    CHECK(clip.constants.at("max").identical(Tensor::scalar(6.0f)));
+    Rewriting upper("Clip", {{"max", 6.0f}}, {"x"});
+    upper.upgrade(10);
+    CHECK(upper.node.inputs == std::vector<std::string>{"x", "", "max"});
+  }
+  SECTION("Reduce") {
+    const std::vector<int64_t> axes = {2, 3};
+    Rewriting mean("ReduceMean", {{"axes", axes}}, {"x"});
+    mean.upgrade(13);
+    CHECK(mean.node.inputs == std::vector<std::string>{"x", "axes"});
+    mean.downgrade(18);
+    CHECK(mean.node.inputs.size() == 2);
+    mean.downgrade(17);
+    CHECK(mean.node.inputs == std::vector<std::string>{"x"});
+    CHECK(std::get<std::vector<int64_t>>(mean.node.attributes.at("axes")) == axes);
+    Rewriting sum("ReduceSum", {}, {"x", "axes"});
+    sum.downgrade(13);
+    CHECK(sum.node.inputs.size() == 2);
+    Rewriting nothing("ReduceMean", {{"noop_with_empty_axes", int64_t{1}}}, {"x"});
+    nothing.downgrade(13);
+    CHECK(nothing.node.op_type == "Identity");
+  }
+  SECTION("Dropout") {
+    Rewriting dropout("Dropout", {{"ratio", 0.25f}}, {"x"});
+    dropout.upgrade(10);
+    CHECK(dropout.node.inputs == std::vector<std::string>{"x", "ratio", "training_mode"});
+    CHECK(dropout.constants.at("ratio").identical(Tensor::scalar(0.25f)));
+  }
+  SECTION("QuantizeLinear") {
+    Rewriting quantize("QuantizeLinear", {{"saturate", int64_t{1}}, {"axis", int64_t{0}}},
+                       {"x", "s", "z"});
+    quantize.constants["z"] = Tensor::scalar<uint16_t>(0);
+    quantize.downgrade(21);
+    CHECK_THROWS_WITH(quantize.downgrade(20), ContainsSubstring("16 bits need opset 21"));
+    quantize.constants["z"] = Tensor::scalar<uint8_t>(0);
+    quantize.downgrade(13);
+    CHECK(quantize.node.attributes.size() == 1);
+  }
+}
+
+TEST_CASE("Dropout drops in training alone") {
+  const auto specialized = [](Mode mode, bool training, bool uses_mask) {
+    Graph graph(opRegistry());
+    Value* x = graph.addInput("x", {ElementType::kFloat, Shape{4, 5}});
+    Value* ratio = graph.addConstant("ratio", Tensor::scalar(0.5f));
+    Value* flag = graph.addConstant("flag", Tensor::scalar(training));
+    Graph::NodeOptions options;
+    options.output_names = {"y"};
+    if (uses_mask) options.output_names.push_back("mask");
+    Node* node = graph.addNode("Dropout", "drop", {x, ratio, flag}, nullptr, options);
+    graph.outputs.push_back({"y", node->output()});
+    if (uses_mask) graph.outputs.push_back({"mask", node->output(1)});
+    Specialization to;
+    to.mode = mode;
+    node->op().specialize(graph, *node, to);
+    return graph;
+  };
+  const auto isIdentity = [](const Graph& graph) {
+    return graph.nodes().empty() && graph.outputs[0].value == graph.inputs[0];
+  };
+  CHECK(isIdentity(specialized(Mode::kEvaluate, true, false)));
+  CHECK(isIdentity(specialized(Mode::kCalibrate, true, false)));
+  CHECK(isIdentity(specialized(Mode::kTrain, false, false)));
+
+  const Graph masked = specialized(Mode::kEvaluate, true, true);
+  REQUIRE(masked.nodes().size() == 1);
+  CHECK(masked.nodes().front()->input(2) == nullptr);
+
+  const Graph training = specialized(Mode::kTrain, true, false);
+  REQUIRE(training.nodes().size() == 1);
+  const Node& node = *training.nodes().front();
+  CHECK(node.name() == "drop");
+  CHECK(node.output()->name() == "y");
+  CHECK(node.outputCount() == 2);
+  CHECK(training.outputs[0].value == node.output());
+}
+
+TEST_CASE("Clip says what it bounds") {
+  Graph graph(opRegistry());
+  const auto clip = [&](std::optional<float> lo, std::optional<float> hi) -> const Node& {
+    const auto bound = [&](std::optional<float> number) {
+      return number ? graph.addConstant("b", Tensor::scalar(*number)) : nullptr;
+    };
+    Value* x = graph.addInput("x", {ElementType::kFloat, Shape{2}});
+    return *graph.add("Clip", "clip", {x, bound(lo), bound(hi)})->producer();
+  };
+  const QuantizationTraits& traits = opRegistry().get("Clip").quantization;
+  CHECK(traits.is_activation(clip(0.0f, 6.0f)));
+  CHECK(traits.is_activation(clip(0.0f, std::nullopt)));
+  CHECK_FALSE(traits.is_activation(clip(-1.0f, 1.0f)));
+  CHECK_FALSE(traits.is_activation(clip(std::nullopt, 1.0f)));
+  CHECK(traits.upper_bound(clip(0.0f, 6.0f)) == 6.0f);
+  CHECK(std::isinf(traits.upper_bound(clip(0.0f, std::nullopt))));
+}
+
+}  // namespace simaqat
