@@ -7,5 +7,5 @@ source tools/common.sh
 install_packages \
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib \
   g++ protobuf-compiler python3 \
-  catch2 libbenchmark-dev libcli11-dev libeigen3-dev libfmt-dev libonnx-dev libprotobuf-dev \
-  libspdlog-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev
+  catch2 libarchive-dev libbenchmark-dev libcli11-dev libeigen3-dev libfmt-dev libonnx-dev \
+  libprotobuf-dev libspdlog-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev

@@ -49,7 +49,37 @@ class BatchLoader {
   static int64_t batchesPerEpoch(int64_t samples, int64_t batch_size, bool drop_last);
 
  private:
-  struct Slot;
+  // A place in the ring: tensors of a full batch and of an epoch's shorter last one, both reused.
+  struct Slot {
+    Batch full;
+    Batch rest;
+    Batch* made = nullptr;  // one of the two, once it is there
+    std::exception_ptr error;
+  };
+  using Order = std::vector<uint32_t>;
+
+  void work();
+  Batch* make(int64_t number, const Order& order, Slot& slot) const;
+  std::shared_ptr<const Order> orderOf(int64_t epoch) const;
+  Slot& slotOf(int64_t number) { return slots_[static_cast<size_t>(number) % slots_.size()]; }
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const LoaderOptions options_;
+  const int64_t per_epoch_;
+
+  // Batches are numbered through all epochs; batch `number` is made in slotOf(number).
+  std::mutex mutex_;
+  std::condition_variable slot_free_;
+  std::condition_variable batch_made_;
+  std::vector<Slot> slots_;
+  int64_t end_;           // the number to stop before
+  int64_t claimed_;       // the next number to be made
+  int64_t given_;         // the next number to be given out
+  bool holding_ = false;  // whether the caller still has the batch before that
+  bool stop_ = false;
+  int64_t order_epoch_ = -1;
+  std::shared_ptr<const Order> order_;  // of order_epoch_
+  std::vector<std::thread> workers_;
 };
 
 }  // namespace simaqat

@@ -9,7 +9,9 @@ struct Function {
     if constexpr (std::is_unsigned_v<T>) {
       return x;
     } else if constexpr (std::is_integral_v<T>) {
-      return static_cast<T>(x < T{0} ? -x : x);
+      // Unsigned, since the least number has no opposite.
+      using Unsigned = std::make_unsigned_t<T>;
+      return x < T{0} ? static_cast<T>(Unsigned{0} - static_cast<Unsigned>(x)) : x;
     } else {
       return std::abs(x);
     }

@@ -56,9 +56,7 @@ void downgrade(PortableNode& node, int opset) {
 }
 
 std::vector<OpExample> examples() {
-  const auto to = [](ElementType type) {
-    return AttributeMap{{"to", static_cast<int64_t>(type)}};
-  };
+  const auto to = [](ElementType type) { return AttributeMap{{"to", static_cast<int64_t>(type)}}; };
   return {
       {"to integers", to(ElementType::kInt64), {exampleTensor({2, 3}, 1, -9, 9)}},
       {"to bool", to(ElementType::kBool), {exampleIntegers({4}, 0, 2)}},

@@ -13,8 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineElu() {
-  OpDefinition op =
-      unaryDefinition("Elu", evaluateUnary<EluFunction>, functionGradient);
+  OpDefinition op = unaryDefinition("Elu", evaluateUnary<EluFunction>, functionGradient);
   op.first_opset = 6;
   op.make_attributes = &makeAttributes<EluAttributes>;
   op.examples = examples;

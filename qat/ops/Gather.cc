@@ -52,7 +52,8 @@ std::vector<OpExample> examples() {
   return {
       {"rows", {}, {exampleTensor({3, 4}), indices}},
       {"axis", {{"axis", int64_t{1}}}, {exampleTensor({2, 3, 4}), indices}},
-      {"last axis, one", {{"axis", int64_t{-1}}},
+      {"last axis, one",
+       {{"axis", int64_t{-1}}},
        {exampleTensor({2, 3}), Tensor::scalar<int64_t>(1)}},
       {"integers", {}, {exampleIntegers({5}, -9, 9), Tensor::scalar<int64_t>(2)}},
   };

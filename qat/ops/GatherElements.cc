@@ -42,7 +42,8 @@ std::vector<OpExample> examples() {
   return {
       {"rows", {}, {exampleTensor({3, 4}), exampleIntegers({2, 4}, -3, 3)}},
       {"columns", {{"axis", int64_t{1}}}, {exampleTensor({3, 4}), exampleIntegers({3, 5}, 0, 4)}},
-      {"fewer", {{"axis", int64_t{-1}}},
+      {"fewer",
+       {{"axis", int64_t{-1}}},
        {exampleTensor({2, 3, 4}), exampleIntegers({1, 2, 4}, 0, 4)}},
   };
 }

@@ -3,9 +3,7 @@
 namespace simaqat::ops {
 namespace {
 
-std::vector<OpExample> examples() {
-  return {{"", {}, {exampleTensor({2, 3, 5}, 1, -5, 5)}}};
-}
+std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 5}, 1, -5, 5)}}}; }
 
 }  // namespace
 

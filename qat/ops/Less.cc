@@ -1,6 +1,6 @@
-#include "qat/ops/shared/comparison.h"
-
 #include <functional>
+
+#include "qat/ops/shared/comparison.h"
 
 namespace simaqat::ops {
 

@@ -18,8 +18,7 @@ struct ModAttributes {
 
 void infer(InferContext& c) {
   if (isFloatingPoint(c.input(0).element) && !c.node.attributes<ModAttributes>().fmod) {
-    c.node.fail("attribute 'fmod': expected 1 for {}, got 0",
-                elementTypeName(c.input(0).element));
+    c.node.fail("attribute 'fmod': expected 1 for {}, got 0", elementTypeName(c.input(0).element));
   }
   inferBroadcast(c);
 }
@@ -66,7 +65,9 @@ void gradient(GradientContext& c) {
 std::vector<OpExample> examples() {
   const AttributeMap fmod = {{"fmod", int64_t{1}}};
   return {
-      {"floats", fmod, {exampleTensor({2, 3}, 1, -5, 5), Tensor::of<double>({3}, {1.7, -2.3, 3.1})}},
+      {"floats",
+       fmod,
+       {exampleTensor({2, 3}, 1, -5, 5), Tensor::of<double>({3}, {1.7, -2.3, 3.1})}},
       {"integers", {}, {exampleIntegers({7}, -9, 9), Tensor::of<int64_t>({}, {-4})}},
       {"as C", fmod, {exampleIntegers({7}, -9, 9), Tensor::of<int64_t>({1}, {4})}},
   };

@@ -1,6 +1,6 @@
-#include "qat/ops/shared/logic.h"
-
 #include <functional>
+
+#include "qat/ops/shared/logic.h"
 
 namespace simaqat::ops {
 

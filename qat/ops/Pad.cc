@@ -30,10 +30,9 @@ void infer(InferContext& c) {
       if (axes) markAxes(c.node, *axes, x->size());
       y = *x;
       for (size_t i = 0; i < count; ++i) {
-        const size_t axis =
-            axes ? static_cast<size_t>(
-                       normalizeAxis(c.node, (*axes)[i], static_cast<int64_t>(x->size())))
-                 : i;
+        const size_t axis = axes ? static_cast<size_t>(normalizeAxis(
+                                       c.node, (*axes)[i], static_cast<int64_t>(x->size())))
+                                 : i;
         const int64_t added = (*pads)[i] + (*pads)[i + count];
         if ((*pads)[i] == 0 && (*pads)[i + count] == 0) continue;
         Dim& dim = (*y)[axis];

@@ -61,8 +61,8 @@ void evaluate(const EvalContext& c) {
   });
 }
 
-// da = dy b a^(b - 1), db = dy y log a. Where that would be 0 times infinity, at b = 0 and at a = 0,
-// another base takes a's place, so that the result is 0; so it is for db where a is negative.
+// da = dy b a^(b - 1), db = dy y log a. Where that would be 0 times infinity, at b = 0 and at a =
+// 0, another base takes a's place, so that the result is 0; so it is for db where a is negative.
 void gradient(GradientContext& c) {
   Value* a = c.input(0);
   Value* dy = c.outputGradient();

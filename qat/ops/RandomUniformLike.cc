@@ -22,8 +22,8 @@ struct RandomUniformLikeAttributes {
 
 void infer(InferContext& c) {
   const auto& attributes = c.node.attributes<RandomUniformLikeAttributes>();
-  const ElementType element = attributes.dtype ? static_cast<ElementType>(*attributes.dtype)
-                                               : c.input(0).element;
+  const ElementType element =
+      attributes.dtype ? static_cast<ElementType>(*attributes.dtype) : c.input(0).element;
   if (!isFloatingPoint(element) || elementSize(element) == 0) {
     c.node.fail("element type {} is not supported", elementTypeName(element));
   }

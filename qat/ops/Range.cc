@@ -53,15 +53,13 @@ void evaluate(const EvalContext& c) {
 
 std::vector<OpExample> examples() {
   const auto integers = [](int64_t start, int64_t limit, int64_t delta) {
-    return std::vector<Tensor>{Tensor::scalar(start), Tensor::scalar(limit),
-                               Tensor::scalar(delta)};
+    return std::vector<Tensor>{Tensor::scalar(start), Tensor::scalar(limit), Tensor::scalar(delta)};
   };
   return {
       {"up", {}, integers(2, 9, 3)},
       {"down", {}, integers(10, 4, -2)},
       {"empty", {}, integers(4, 4, 1)},
-      {"fractions", {},
-       {Tensor::scalar(0.25), Tensor::scalar(1.3), Tensor::scalar(0.25)}},
+      {"fractions", {}, {Tensor::scalar(0.25), Tensor::scalar(1.3), Tensor::scalar(0.25)}},
   };
 }
 

@@ -26,8 +26,8 @@ void gradient(GradientContext& c) {
   Value* x = c.input(0);
   Value* dy = c.outputGradient();
   Value* is_largest = c.add("Equal", {x, expandReduced(c, c.output())});
-  Value* count = c.add("ReduceSum", {castLike(c, is_largest, x), c.input(1)},
-                       c.node.rawAttributes().clone());
+  Value* count =
+      c.add("ReduceSum", {castLike(c, is_largest, x), c.input(1)}, c.node.rawAttributes().clone());
   Value* share = expandReduced(c, c.add("Div", {dy, count}));
   c.setInputGradient(0, c.add("Where", {is_largest, share, c.scalar(0, dy)}));
 }

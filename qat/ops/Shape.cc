@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "qat/ops/shared/examples.h"
 #include "qat/ir/op.h"
+#include "qat/ops/shared/examples.h"
 
 namespace simaqat::ops {
 namespace {

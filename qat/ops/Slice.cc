@@ -34,8 +34,8 @@ void infer(InferContext& c) {
   markAxes(c.node, *axes, x->size());
   const bool all_known = starts && ends && (steps || !c.hasInput(kSteps));
   for (size_t i = 0; i < axes->size(); ++i) {
-    Dim& dim = y[static_cast<size_t>(
-        normalizeAxis(c.node, (*axes)[i], static_cast<int64_t>(x->size())))];
+    Dim& dim =
+        y[static_cast<size_t>(normalizeAxis(c.node, (*axes)[i], static_cast<int64_t>(x->size())))];
     if (!all_known) {
       dim = Dim();
       continue;
@@ -57,8 +57,8 @@ void evaluate(const EvalContext& c) {
   std::array<SliceRange, kMaxBroadcastRank> ranges{};
   for (size_t axis = 0; axis < dims.size(); ++axis) ranges[axis] = {0, 1, dims[axis]};
   for (int64_t i = 0; i < c.in(kStarts).size; ++i) {
-    const int64_t axis = normalizeAxis(
-        c.node, c.hasIn(kAxes) ? integerAt(c.in(kAxes), i) : i, c.in(kData).rank());
+    const int64_t axis =
+        normalizeAxis(c.node, c.hasIn(kAxes) ? integerAt(c.in(kAxes), i) : i, c.in(kData).rank());
     ranges[static_cast<size_t>(axis)] =
         sliceRange(c.node, c.in(kData).dim(axis), integerAt(c.in(kStarts), i),
                    integerAt(c.in(kEnds), i), c.hasIn(kSteps) ? integerAt(c.in(kSteps), i) : 1);
@@ -112,11 +112,14 @@ std::vector<OpExample> examples() {
   };
   return {
       {"first axes", {}, {exampleTensor({4, 5, 3}), list({1, 0}), list({3, -1})}},
-      {"axes and steps", {},
+      {"axes and steps",
+       {},
        {exampleTensor({4, 7}), list({1}), list({1000}), list({-1}), list({2})}},
-      {"backwards", {},
+      {"backwards",
+       {},
        {exampleTensor({2, 5, 4}), list({-1, 3}), list({-1000, 0}), list({1, 2}), list({-1, -2})}},
-      {"backwards to the front", {},
+      {"backwards to the front",
+       {},
        {exampleTensor({5}), list({4}), list({std::numeric_limits<int64_t>::min()}), list({0}),
         list({-3})}},
       {"integers", {}, {exampleIntegers({4}, 0, 99), list({2}), list({4})}},

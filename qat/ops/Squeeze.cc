@@ -33,7 +33,8 @@ void infer(InferContext& c) {
     }
   } else if (x != nullptr && !c.hasInput(1)) {
     y = squeezeAll(*x);
-  } else if (const auto count = listLength(c, 1); x != nullptr && count && *count <= static_cast<int64_t>(x->size())) {
+  } else if (const auto count = listLength(c, 1);
+             x != nullptr && count && *count <= static_cast<int64_t>(x->size())) {
     y = unknownShape(x->size() - static_cast<size_t>(*count));
   }
   c.setOutput(0, c.input(0).element, std::move(y));

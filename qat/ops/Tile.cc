@@ -54,7 +54,8 @@ void gradient(GradientContext& c) {
     split.push_back(out[axis] / in[axis]);
     split.push_back(in[axis]);
   }
-  Value* sum = c.add("ReduceSum", {reshaped(c, c.outputGradient(), split), integers(c, repeat_axes)});
+  Value* sum =
+      c.add("ReduceSum", {reshaped(c, c.outputGradient(), split), integers(c, repeat_axes)});
   c.setInputGradient(0, c.reshapeLike(sum, c.input(0)));
 }
 

@@ -58,11 +58,14 @@ void gradient(GradientContext& c) {
 
 std::vector<OpExample> examples() {
   return {
-      {"same shape", {},
+      {"same shape",
+       {},
        {exampleBooleans({3, 4}, 1), exampleTensor({3, 4}, 1), exampleTensor({3, 4}, 2)}},
-      {"all broadcast", {},
+      {"all broadcast",
+       {},
        {exampleBooleans({3, 1}, 1), exampleTensor({2, 1, 4}, 1), exampleTensor({}, 2)}},
-      {"integers", {},
+      {"integers",
+       {},
        {exampleBooleans({5}, 1), exampleIntegers({5}, 0, 9, 1), exampleIntegers({1}, 0, 9, 2)}},
   };
 }

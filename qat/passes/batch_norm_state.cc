@@ -162,7 +162,7 @@ BatchNormDecision decideBatchNorm(Graph& graph, BatchNormPolicy policy) {
       policy == BatchNormPolicy::kAuto && !any_trains && !nodes.empty();
   for (Node* node : nodes) {
     const bool trains = policy == BatchNormPolicy::kTrain ||
-                        (policy == BatchNormPolicy::kAuto &&
+                        (policy != BatchNormPolicy::kFrozen &&
                          (decision.from_evaluation_export ||
                           node->attributes<BatchNormAttributes>().training_mode));
     if (trains) {

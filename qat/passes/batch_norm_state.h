@@ -8,7 +8,12 @@
 
 namespace simaqat {
 
-enum class BatchNormPolicy { kAuto, kTrain, kFrozen };
+enum class BatchNormPolicy {
+  kAuto,    // as the file says; an evaluation export is made a training graph
+  kTrain,   // all train
+  kFrozen,  // none does
+  kAsIs,    // as the file says
+};
 
 // Gives each BatchNormalization variables of its own for gamma, beta, mean and variance, where an
 // exporter merged equal initializers into one; those share that have all four and the weight in
@@ -22,8 +27,7 @@ struct BatchNormDecision {
   bool from_evaluation_export = false;
 };
 
-// Sets training_mode by the policy; kAuto: a graph in which none trains becomes one in which all
-// do, any other is left as it is. Training ones get their outputs for the running statistics, and
+// Sets training_mode by the policy. Training ones get their outputs for the running statistics, and
 // the statistics' variables their next values, in graph order where state is shared.
 BatchNormDecision decideBatchNorm(Graph& graph, BatchNormPolicy policy);
 

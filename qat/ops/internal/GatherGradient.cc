@@ -1,6 +1,6 @@
-#include "qat/ops/shared/gather.h"
-
 #include <algorithm>
+
+#include "qat/ops/shared/gather.h"
 
 namespace simaqat::ops {
 namespace {
@@ -29,7 +29,8 @@ void evaluate(const EvalContext& c) {
       T* dx = c.out().data<T>() + outer * split.size * split.inner + first;
       for (int64_t i = 0; i < count; ++i) {
         const int64_t index = checkedIndex(c.node, integerAt(c.in(1), i), split.size);
-        for (int64_t k = 0; k < columns; ++k) dx[index * split.inner + k] += dy[i * split.inner + k];
+        for (int64_t k = 0; k < columns; ++k)
+          dx[index * split.inner + k] += dy[i * split.inner + k];
       }
     });
   });

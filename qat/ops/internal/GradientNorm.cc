@@ -2,7 +2,7 @@
 
 #include "kernels/sgd.h"
 #include "qat/ops/shared/broadcast.h"
-#include "qat/ops/shared/sgd.h"
+#include "qat/ops/shared/sgd_attributes.h"
 
 namespace simaqat::ops {
 namespace {

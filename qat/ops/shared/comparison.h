@@ -15,9 +15,7 @@ OpDefinition comparisonDefinition(const char* name, int first_opset) {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcastBool;
   op.evaluate = [](const EvalContext& c) {
-    visitElementType(c.in(0).type, [&](auto tag) {
-      mapBinary<decltype(tag), bool>(c, Compare());
-    });
+    visitElementType(c.in(0).type, [&](auto tag) { mapBinary<decltype(tag), bool>(c, Compare()); });
   };
   op.examples = [] {
     return std::vector<OpExample>{

@@ -16,16 +16,15 @@ class GatherElementsWalk {
         indices_(indices) {
     for (size_t k = 0; k < data.size(); ++k) {
       if (k != axis_ && indices.dims[k] > data[k]) {
-        node.fail("input 1: axis {} has {} elements, of which the data has {}", k,
-                  indices.dims[k], data[k]);
+        node.fail("input 1: axis {} has {} elements, of which the data has {}", k, indices.dims[k],
+                  data[k]);
       }
     }
   }
 
   // The element of the data that element i of the output is.
   int64_t source(int64_t i) const {
-    int64_t offset =
-        checkedIndex(node_, integerAt(indices_, i), data_[axis_]) * strides_[axis_];
+    int64_t offset = checkedIndex(node_, integerAt(indices_, i), data_[axis_]) * strides_[axis_];
     for (size_t k = data_.size(); k-- > 0;) {
       if (k != axis_) offset += i % indices_.dims[k] * strides_[k];
       i /= indices_.dims[k];

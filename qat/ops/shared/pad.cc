@@ -17,7 +17,9 @@ Strides padsInFront(const EvalContext& c) {
 
 PadWalk::PadWalk(const EvalContext& c, const std::string& mode, Span<const int64_t> data,
                  Span<const int64_t> padded)
-    : mode_(mode == "edge" ? Mode::kEdge : mode == "reflect" ? Mode::kReflect : Mode::kWrap),
+    : mode_(mode == "edge"      ? Mode::kEdge
+            : mode == "reflect" ? Mode::kReflect
+                                : Mode::kWrap),
       data_(data),
       padded_(padded),
       front_(padsInFront(c)),

@@ -22,8 +22,7 @@ inline SliceRange sliceRange(const Node& node, int64_t size, int64_t start, int6
   const bool forward = step > 0;
   const auto clamped = [&](int64_t index) {
     if (index < 0) index += size;
-    return forward ? std::clamp<int64_t>(index, 0, size)
-                   : std::clamp<int64_t>(index, -1, size - 1);
+    return forward ? std::clamp<int64_t>(index, 0, size) : std::clamp<int64_t>(index, -1, size - 1);
   };
   // Far ends come as the least and greatest int64, of which the former plus the size is no trouble.
   const int64_t first = clamped(start);

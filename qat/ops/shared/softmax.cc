@@ -11,8 +11,10 @@ void inferSoftmax(InferContext& c) {
         normalizeAxis(c.node, attributes.axis, static_cast<int64_t>(x->size())));
     for (size_t k = axis + 1; attributes.flatten && k < x->size(); ++k) {
       if ((*x)[k] != Dim(1)) {
-        c.node.fail("over the axes from {} on of {} at once, as opsets before 13 have it, is not "
-                    "supported", axis, shapeToString(*x));
+        c.node.fail(
+            "over the axes from {} on of {} at once, as opsets before 13 have it, is not "
+            "supported",
+            axis, shapeToString(*x));
       }
     }
   }

@@ -105,8 +105,9 @@ void copyBytes(const EvalContext& c) {
   const std::byte* from = c.in(0).bytes;
   std::byte* to = c.out().bytes;
   if (from == to) return;
-  c.pool.runRanges(static_cast<int64_t>(c.out().byteCount()), int64_t{1} << 18,
-                   [=](int64_t begin, int64_t end) { std::copy(from + begin, from + end, to + begin); });
+  c.pool.runRanges(
+      static_cast<int64_t>(c.out().byteCount()), int64_t{1} << 18,
+      [=](int64_t begin, int64_t end) { std::copy(from + begin, from + end, to + begin); });
 }
 
 int64_t product(Span<const int64_t> dims, size_t begin, size_t end) {

@@ -1,0 +1,56 @@
+// One field of a dataset: its array, and the way from a sample there to what the model wants.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "qat/base/tensor.h"
+#include "qat/data/dataset.h"
+#include "qat/data/manifest.h"
+#include "qat/data/sample_transforms.h"
+
+namespace simaqat {
+
+class DatasetField {
+ public:
+  // An Error that begins with the file where it cannot become what `spec` wants.
+  DatasetField(const Field& field, const FieldSpec& spec);
+
+  const std::string& name() const { return name_; }
+  ElementType type() const { return type_; }
+  const std::vector<int64_t>& sampleDims() const { return dims_; }
+  int64_t samples() const { return array_.dims()[0]; }
+
+  void readSample(int64_t sample, std::byte* destination, bool random_transforms, uint64_t seed,
+                  int64_t epoch) const;
+
+ private:
+  struct Step {
+    enum Kind { kNormalize, kPadCrop, kHorizontalFlip, kConvert };
+    Kind kind;
+    ElementType from;
+    ElementType to;
+    Transform transform;
+    uint64_t purpose = 0;  // of the random numbers; 0 where there are none
+  };
+
+  void fitShape(const std::string& file, const FieldSpec& spec);
+  void addTransform(const std::string& file, const Transform& transform);
+  void addConversion(const std::string& file, ElementType wanted);
+  void apply(const Step& step, const std::byte* from, std::byte* to, int64_t sample, uint64_t seed,
+             int64_t epoch) const;
+
+  std::string name_;
+  Tensor array_;
+  std::vector<int64_t> dims_;  // of one sample, the channel axis included
+  ElementType type_;           // after the steps so far
+  int64_t sample_elements_ = 0;
+  ImageShape image_;
+  int random_count_ = 0;
+  std::vector<Step> steps_;        // all of them
+  std::vector<Step> fixed_steps_;  // those that are not random
+};
+
+}  // namespace simaqat

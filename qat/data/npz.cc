@@ -1,0 +1,84 @@
+#include "qat/data/npz.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <memory>
+#include <vector>
+
+#include "qat/data/byte_stream.h"
+#include "qat/data/npy.h"
+
+namespace simaqat {
+namespace {
+
+struct ArchiveCloser {
+  void operator()(archive* opened) const { archive_read_free(opened); }
+};
+using Archive = std::unique_ptr<archive, ArchiveCloser>;
+
+Error damaged(const std::string& path, archive* opened) {
+  const char* reason = archive_error_string(opened);
+  return inputError("{}: is a damaged .npz: {}", path, reason ? reason : "unknown reason");
+}
+
+Archive openArchive(const std::string& path) {
+  Archive opened(archive_read_new());
+  if (!opened) throw std::bad_alloc();
+  archive_read_support_filter_gzip(opened.get());
+  archive_read_support_format_zip(opened.get());
+  if (archive_read_open_filename(opened.get(), path.c_str(), size_t{1} << 18) != ARCHIVE_OK) {
+    throw damaged(path, opened.get());
+  }
+  return opened;
+}
+
+// The archive's current member.
+class Member : public ByteStream {
+ public:
+  Member(std::string name, archive* opened) : ByteStream(std::move(name)), opened_(opened) {}
+
+  size_t read(std::byte* to, size_t bytes) override {
+    size_t done = 0;
+    while (done < bytes) {
+      const la_ssize_t got = archive_read_data(opened_, to + done, bytes - done);
+      if (got < 0) throw damaged(name(), opened_);
+      if (got == 0) break;
+      done += static_cast<size_t>(got);
+    }
+    return done;
+  }
+
+ private:
+  archive* opened_;
+};
+
+}  // namespace
+
+Tensor readNpz(const std::string& path, const std::string& key) {
+  constexpr size_t kKeysShown = 20;
+  const Archive opened = openArchive(path);
+  std::vector<std::string> keys;
+  for (;;) {
+    archive_entry* entry = nullptr;
+    const int code = archive_read_next_header(opened.get(), &entry);
+    if (code == ARCHIVE_EOF) break;
+    if (code != ARCHIVE_OK && code != ARCHIVE_WARN) throw damaged(path, opened.get());
+    const char* entry_name = archive_entry_pathname(entry);
+    const std::string name = entry_name ? entry_name : "";
+    if (!key.empty() && name == key + ".npy") {
+      Member member(path + "#" + key, opened.get());
+      return readNpy(member);
+    }
+    const size_t stem = name.size() < 4 ? 0 : name.size() - 4;
+    if (keys.size() < kKeysShown)
+      keys.push_back(name.substr(stem) == ".npy" ? name.substr(0, stem) : name);
+  }
+  if (key.empty()) {
+    throw inputError("{}: is a .npz: name an array of it, as {}#key; it has {}", path, path,
+                     fmt::join(keys, ", "));
+  }
+  throw inputError("{}: has no array '{}'; it has {}", path, key, fmt::join(keys, ", "));
+}
+
+}  // namespace simaqat

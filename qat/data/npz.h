@@ -1,0 +1,13 @@
+// NumPy's .npz format: a zip of .npy files.
+#pragma once
+
+#include <string>
+
+#include "qat/base/tensor.h"
+
+namespace simaqat {
+
+// The array `key`; an Error that lists the keys where it is not among them.
+Tensor readNpz(const std::string& path, const std::string& key);
+
+}  // namespace simaqat

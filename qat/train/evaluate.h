@@ -1,0 +1,56 @@
+// Evaluation of a model of any stage on a split of the data.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qat/base/thread_pool.h"
+#include "qat/data/dataset.h"
+#include "qat/data/manifest.h"
+#include "qat/ir/graph.h"
+#include "qat/train/loss.h"
+
+namespace simaqat {
+
+struct EvalResult {
+  std::string split;
+  int64_t samples = 0;
+  // Means over the samples, by the loss' output names; the first is the loss itself.
+  std::vector<std::pair<std::string, double>> losses;
+  std::optional<double> top1;  // the share of right classes, 0 to 1
+};
+
+struct EvalOptions {
+  std::string split;
+  int64_t batch_size = 0;  // 0: the model's own where it is fixed, else 64
+  bool top1 = true;        // where the data has a class for each sample
+};
+
+// What of the data a graph's inputs want.
+std::vector<FieldSpec> fieldSpecs(const std::vector<Value*>& inputs);
+std::vector<std::string> fieldNames(const Manifest& manifest, const std::string& split);
+// The model's fixed batch, or 0.
+int64_t fixedBatch(const Graph& graph);
+
+// Reads the split once; `run` may then be called as the model's variables change.
+class Evaluator {
+ public:
+  // `loss` may be null. Errors name what is missing or does not fit.
+  Evaluator(const Graph& model, const Loss* loss, const std::vector<std::string>& binds,
+            const Manifest& manifest, const EvalOptions& options, ThreadPool& pool);
+  ~Evaluator();
+
+  // Evaluates the model, which has the inputs and outputs of the one given at construction, with
+  // the present values of its variables. The last batch may be smaller; where the model fixes its
+  // batch it is filled up, and what was filled does not count.
+  EvalResult run(const Graph& model);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace simaqat

@@ -1,0 +1,44 @@
+// A model file of any stage, read and made canonical.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "qat/ir/graph.h"
+#include "qat/passes/canonicalize.h"
+
+namespace simaqat {
+
+enum class Stage { kSource, kPrepared, kTrained, kFinalized, kExported };
+const char* stageName(Stage stage);
+
+// Keys of metadata_props.
+constexpr char kStageKey[] = "simaqat.stage";
+constexpr char kTrainableKey[] = "simaqat.trainable";
+constexpr char kSourceHashKey[] = "simaqat.source";
+constexpr char kRecipeHashKey[] = "simaqat.recipe";
+constexpr char kLossHashKey[] = "simaqat.loss";
+constexpr char kManifestHashKey[] = "simaqat.manifest";
+
+struct Model {
+  Graph graph;
+  Stage stage = Stage::kSource;
+  std::string path;
+  std::string hash;  // of the file's bytes
+  std::vector<std::string> warnings;
+};
+
+// Reads, canonicalizes, binds quantizers. `policy` is for a source file; later stages are as they
+// say. Weights' `trainable` follows the file's list where it has one, else all are.
+Model loadModel(const std::string& path, BatchNormPolicy policy = BatchNormPolicy::kAuto);
+
+void setStage(Graph& graph, Stage stage);
+
+// Stores which variables train.
+void storeTrainable(Graph& graph);
+
+// Gives the stored scales and zero points of observed quantizers and of weights the values that
+// follow from the present ranges and weights, so that the written file evaluates alike everywhere.
+void refreshQuantizers(Graph& graph);
+
+}  // namespace simaqat

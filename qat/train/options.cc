@@ -1,0 +1,44 @@
+#include "qat/train/options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+namespace simaqat {
+
+std::string describeOptions(const TrainOptions& o) {
+  std::string text;
+  const auto line = [&](const char* name, const auto& value) {
+    text += fmt::format("{}={}\n", name, value);
+  };
+  const auto list = [&](const char* name, const std::vector<std::string>& values) {
+    line(name, fmt::format("{}", fmt::join(values, ",")));
+  };
+  line("split", o.split);
+  list("bind", o.binds);
+  line("epochs", o.epochs);
+  line("steps", o.steps);
+  line("batch-size", o.batch_size);
+  line("lr", o.optimizer.learning_rate);
+  line("momentum", o.optimizer.momentum);
+  line("nesterov", o.optimizer.nesterov);
+  line("weight-decay", o.optimizer.weight_decay);
+  list("no-decay", o.optimizer.no_decay);
+  line("clip-norm", o.optimizer.clip_norm);
+  line("schedule", o.schedule);
+  line("warmup", o.warmup);
+  list("train", o.train_patterns);
+  list("freeze", o.freeze_patterns);
+  line("freeze-bn-after", o.freeze_bn_after);
+  line("freeze-observers-after", o.freeze_observers_after);
+  line("bn-running-var", o.unbiased_running_var ? "unbiased" : "biased");
+  line("on-nonfinite", o.skip_nonfinite ? "skip" : "stop");
+  line("init", o.random_init ? "random" : "file");
+  line("calibrate", o.calibrate);
+  line("seed", o.seed);
+  line("keep", o.keep_best ? "best" : "last");
+  line("best-by", o.best_by);
+  line("eval-every", o.keep_best ? o.eval_every : 0);
+  line("eval-split", o.keep_best ? o.eval_split : "");
+  return text;
+}
+
+}  // namespace simaqat

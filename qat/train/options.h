@@ -1,0 +1,60 @@
+// What a training run is told.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace simaqat {
+
+struct OptimizerOptions {
+  float learning_rate = 0.01f;
+  float momentum = 0.9f;
+  bool nesterov = false;
+  float weight_decay = 0;
+  std::vector<std::string> no_decay;  // name patterns, or the kinds "bias" and "norm"
+  float clip_norm = 0;                // 0: no limit
+};
+
+struct TrainOptions {
+  std::string model;
+  std::string loss;
+  std::string manifest;
+  std::string output;
+  std::string split = "train";
+  std::vector<std::string> binds;
+
+  int64_t epochs = 1;
+  int64_t steps = -1;  // -1: epochs count
+  int64_t batch_size = 32;
+  OptimizerOptions optimizer;
+  std::string schedule = "constant";  // constant, step, cosine, onecycle
+  int64_t warmup = 0;                 // steps of linear increase
+  std::vector<std::string> train_patterns;
+  std::vector<std::string> freeze_patterns;
+  int64_t freeze_bn_after = -1;         // steps; -1: never
+  int64_t freeze_observers_after = -1;  // steps; -1: never
+  bool unbiased_running_var = false;
+  bool skip_nonfinite = false;  // else stop
+  bool random_init = false;
+  int64_t calibrate = 0;  // batches
+  uint64_t seed = 0;
+  int threads = 0;  // 0: as many as there are processors
+
+  std::string eval_split;  // "": validation, val or test, whichever there is
+  int64_t eval_every = 0;  // epochs; 0: never
+  bool keep_best = false;
+  std::string best_by;  // NAME:min or NAME:max
+  std::string metrics;
+
+  std::string checkpoint;
+  int64_t checkpoint_every = 0;  // steps; 0: only when interrupted
+  std::string resume;
+  bool progress_bar = false;
+};
+
+// All that decides what the run computes, one "name=value" a line; a checkpoint carries its hash.
+// Threads, file names of results and how progress is shown do not count.
+std::string describeOptions(const TrainOptions& options);
+
+}  // namespace simaqat

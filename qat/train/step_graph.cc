@@ -1,0 +1,136 @@
+#include "qat/train/step_graph.h"
+
+#include <algorithm>
+
+#include "qat/autodiff/differentiate.h"
+#include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/pass.h"
+#include "qat/passes/simplify.h"
+#include "qat/train/parameters.h"
+
+namespace simaqat {
+namespace {
+
+// Adds the update of every variable with a gradient, and the norm as a further output.
+void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gradients,
+               const OptimizerOptions& options) {
+  std::vector<Value*> all;
+  for (const auto& [variable, gradient] : gradients) all.push_back(gradient);
+  Graph::NodeOptions node_options;
+  node_options.output_count = 2;
+  Node* norm = graph.addNode("simaqat::GradientNorm", "simaqat/gradient_norm", all,
+                             wrapAttributes(ops::GradientNormAttributes{options.clip_norm}),
+                             node_options);
+  graph.outputs.push_back({norm->output()->name(), norm->output()});
+  Value* rate = graph.addInput(kLearningRateInput, {ElementType::kFloat, Shape{}});
+  for (const auto& [variable, gradient] : gradients) {
+    const Tensor zeros(ElementType::kFloat, variable->value.dims());
+    Variable* momentum =
+        graph.addVariable(variable->name + "/momentum", VariableRole::kMomentum, zeros);
+    const bool decays = !matchesParameter(*variable, options.no_decay);
+    const ops::SgdAttributes attributes{options.momentum, decays ? options.weight_decay : 0.0f,
+                                        options.nesterov};
+    Node* update =
+        graph.addNode("simaqat::SgdMomentum", variable->name + "/update",
+                      {variable->source, gradient, momentum->source, rate, norm->output(1)},
+                      wrapAttributes(attributes), node_options);
+    variable->next = update->output(0);
+    momentum->next = update->output(1);
+  }
+}
+
+std::vector<std::pair<Variable*, Value*>> gradientsOf(Graph& graph) {
+  for (const GraphOutput& output : graph.outputs) {
+    if (output.value->type.element != ElementType::kFloat || output.value->type.size() != 1) {
+      throw inputError("loss output '{}': expected a float scalar, got {}", output.name,
+                       typeToString(output.value->type));
+    }
+  }
+  std::vector<Value*> parameters;
+  for (const auto& variable : graph.variables()) {
+    if (variable->trainable) parameters.push_back(variable->source);
+  }
+  const auto gradients = differentiate(graph, graph.outputs.front().value, parameters);
+  std::vector<std::pair<Variable*, Value*>> found;
+  for (Value* parameter : parameters) {
+    const auto gradient = gradients.find(parameter);
+    if (gradient != gradients.end()) found.emplace_back(parameter->variable, gradient->second);
+  }
+  return found;
+}
+
+}  // namespace
+
+void bindInputs(Graph& graph, int64_t batch,
+                const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+  for (Value* input : graph.inputs) {
+    const auto dims = sample_dims.find(input->name());
+    if (!input->type.shape) {
+      if (dims == sample_dims.end()) continue;
+      Shape shape = toShape(dims->second);
+      shape.insert(shape.begin(), Dim());
+      input->type.shape = shape;
+    }
+    Shape& shape = *input->type.shape;
+    if (shape.empty()) continue;
+    if (!shape[0].known()) {
+      shape[0] = batch;
+    } else if (shape[0].value != batch) {
+      throw inputError("input '{}': the model fixes the batch to {}, and the batch size is {}",
+                       input->name(), shape[0].value, batch);
+    }
+    if (dims == sample_dims.end()) continue;
+    if (dims->second.size() + 1 != shape.size()) {
+      throw inputError("input '{}': expected {}, the data has samples of {}", input->name(),
+                       typeToString(input->type), shapeToString(toShape(dims->second)));
+    }
+    for (size_t k = 1; k < shape.size(); ++k) {
+      if (!shape[k].known()) shape[k] = dims->second[k - 1];
+    }
+  }
+}
+
+Graph buildTrainingStep(Graph graph, const Specialization& specialization,
+                        const OptimizerOptions& options, int64_t batch,
+                        const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+  runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
+  bindInputs(graph, batch, sample_dims);
+  runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  runPass(graph, "differentiate", [&](Graph& g) {
+    const auto gradients = gradientsOf(g);
+    if (gradients.empty()) {
+      throw inputError("nothing trains: no gradient of the loss reaches a trainable weight");
+    }
+    addUpdate(g, gradients, options);
+  });
+  runPass(graph, "fold-constants", foldConstants);
+  runPass(graph, "dead-code", removeDeadCode);
+  return graph;
+}
+
+Graph buildInference(Graph graph, Mode mode, int64_t batch,
+                     const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+  Specialization specialization;
+  specialization.mode = mode;
+  runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
+  bindInputs(graph, batch, sample_dims);
+  runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  runPass(graph, "dead-code", removeDeadCode);
+  return graph;
+}
+
+Graph sumOfOutputs(const Graph& model) {
+  Graph graph = model.clone();
+  Value* shape = graph.addConstant("simaqat/scalar", Tensor(ElementType::kInt64, {0}));
+  std::vector<Value*> sums;
+  for (const GraphOutput& output : graph.outputs) {
+    if (output.value->type.element != ElementType::kFloat) continue;
+    Value* sum = graph.add("ReduceSum", "simaqat/sum", {output.value});
+    sums.push_back(graph.add("Reshape", "simaqat/sum", {sum, shape}));
+  }
+  if (sums.empty()) throw inputError("the model has no float output");
+  graph.outputs = {{"loss", graph.add("Sum", "simaqat/loss", sums)}};
+  return graph;
+}
+
+}  // namespace simaqat

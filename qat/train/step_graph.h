@@ -1,0 +1,33 @@
+// Builds the graph of one step: specialized, bound, differentiated, with the update.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "qat/ir/graph.h"
+#include "qat/ir/op.h"
+#include "qat/train/options.h"
+
+namespace simaqat {
+
+constexpr char kLearningRateInput[] = "simaqat/learning_rate";
+
+// Gives every input its static type: dimension 0 is `batch` where it is symbolic, the others come
+// from `sample_dims` (of one sample, by input name). An Error where a fixed dimension disagrees.
+void bindInputs(Graph& graph, int64_t batch, const std::map<std::string, std::vector<int64_t>>& sample_dims);
+
+// From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'
+// norm; a last input is the learning rate.
+Graph buildTrainingStep(Graph joined, const Specialization& specialization,
+                        const OptimizerOptions& options, int64_t batch,
+                        const std::map<std::string, std::vector<int64_t>>& sample_dims);
+
+// The model alone in another mode.
+Graph buildInference(Graph graph, Mode mode, int64_t batch,
+                     const std::map<std::string, std::vector<int64_t>>& sample_dims);
+
+// A loss for when there is none: the sum of all float outputs. For planning and for timing.
+Graph sumOfOutputs(const Graph& model);
+
+}  // namespace simaqat

@@ -1,0 +1,426 @@
+#include "qat/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+
+#include "qat/base/hash.h"
+#include "qat/base/log.h"
+#include "qat/data/batch_loader.h"
+#include "qat/exec/executor.h"
+#include "qat/onnx/export.h"
+#include "qat/passes/simplify.h"
+#include "qat/train/checkpoint.h"
+#include "qat/train/evaluate.h"
+#include "qat/train/loss.h"
+#include "qat/train/metrics.h"
+#include "qat/train/model.h"
+#include "qat/train/parameters.h"
+#include "qat/train/progress.h"
+#include "qat/train/schedule.h"
+#include "qat/train/step_graph.h"
+
+namespace simaqat {
+
+std::atomic<int> interruptSignal{0};
+
+namespace {
+
+using VariableMap = std::map<std::string, Tensor>;
+
+// "NAME:min" or "NAME:max".
+struct BestBy {
+  std::string name;
+  bool max = false;
+
+  static BestBy parse(const std::string& text) {
+    const size_t colon = text.rfind(':');
+    const std::string way = colon == std::string::npos ? "" : text.substr(colon + 1);
+    if (way != "min" && way != "max") throw usageError("--best-by {}: expected NAME:min or NAME:max", text);
+    return {text.substr(0, colon), way == "max"};
+  }
+  double of(const EvalResult& result) const {
+    if (name == "top1" && result.top1) return *result.top1;
+    for (size_t i = 0; i < result.losses.size(); ++i) {
+      if (result.losses[i].first == name || (i == 0 && name == "loss")) return result.losses[i].second;
+    }
+    throw usageError("--best-by {}: evaluation gives no '{}'", name, name);
+  }
+  bool better(double a, double b) const { return max ? a > b : a < b; }
+};
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainOptions& options)
+      : options_(options),
+        pool_(options.threads > 0 ? options.threads : availableProcessors()),
+        model_(loadModel(options.model)),
+        manifest_(loadManifest(options.manifest)),
+        fields_(fieldNames(manifest_, options.split)),
+        loss_(loadLoss(options.loss, model_.graph, fields_)) {
+    if (model_.stage == Stage::kFinalized || model_.stage == Stage::kExported) {
+      throw inputError(
+          "{}: is {}: its weights are integer codes and its BatchNormalization is folded, for "
+          "inference only; train the file that it was finalized from",
+          options.model, stageName(model_.stage));
+    }
+    for (const std::string& warning : model_.warnings) spdlog::warn("{}", warning);
+    prepareModel();
+    openData();
+  }
+
+  TrainResult run() {
+    if (!options_.resume.empty()) resume();
+    MetricsFile metrics(options_.metrics, step_);
+    if (options_.resume.empty()) calibrate();
+    if (total_steps_ > step_) trainSteps(metrics);
+    if (result_.signal == 0) finish(metrics);
+    result_.steps = step_;
+    return result_;
+  }
+
+ private:
+  void prepareModel() {
+    Graph& graph = model_.graph;
+    selectTrainable(graph, options_.train_patterns, options_.freeze_patterns);
+    if (options_.random_init) {
+      if (model_.stage != Stage::kSource) {
+        throw usageError("--init random is for an FP32 training graph, and {} is {}", options_.model,
+                         stageName(model_.stage));
+      }
+      initializeRandomly(graph, options_.seed);
+    }
+    learningRateFactor(options_.schedule, 0, 1, 0);
+    if (options_.keep_best) best_by_ = BestBy::parse(options_.best_by);
+  }
+
+  void openData() {
+    const int64_t fixed = fixedBatch(model_.graph);
+    if (fixed > 0 && fixed != options_.batch_size) {
+      throw inputError("{}: the model fixes the batch to {}, and --batch-size is {}", options_.model,
+                       fixed, options_.batch_size);
+    }
+    joined_ = std::make_unique<Graph>(joinLoss(
+        model_.graph, loss_.graph, bindLoss(loss_.graph, model_.graph, fields_, options_.binds)));
+    data_ = Dataset::open(manifest_, options_.split, fieldSpecs(joined_->inputs));
+    for (size_t i = 0; i < data_->fieldCount(); ++i) {
+      sample_dims_[data_->fieldName(i)] = data_->sampleDims(i);
+    }
+    batches_per_epoch_ = BatchLoader::batchesPerEpoch(data_->size(), options_.batch_size, true);
+    if (batches_per_epoch_ == 0) {
+      throw inputError("{}: split '{}' has {} samples, less than one batch of {}", manifest_.path,
+                       options_.split, data_->size(), options_.batch_size);
+    }
+    total_steps_ = options_.steps >= 0 ? options_.steps : options_.epochs * batches_per_epoch_;
+  }
+
+  // ---- Phases ------------------------------------------------------------------------------
+
+  Specialization specializationAt(int64_t step) const {
+    Specialization s;
+    s.mode = Mode::kTrain;
+    s.freeze_batch_norm = options_.freeze_bn_after >= 0 && step >= options_.freeze_bn_after;
+    s.freeze_observers =
+        options_.freeze_observers_after >= 0 && step >= options_.freeze_observers_after;
+    s.unbiased_running_var = options_.unbiased_running_var;
+    return s;
+  }
+
+  // A step's graph changes where BatchNormalization or observers freeze; state is carried over.
+  void ensureExecutor() {
+    const Specialization now = specializationAt(step_);
+    const bool same = executor_ != nullptr && now.freeze_batch_norm == phase_.freeze_batch_norm &&
+                      now.freeze_observers == phase_.freeze_observers;
+    if (same) return;
+    VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
+    for (const auto& variable : joined_->variables()) {
+      const auto value = state.find(variable->name);
+      if (value != state.end()) variable->value = value->second;
+    }
+    executor_ = std::make_unique<Executor>(
+        buildTrainingStep(joined_->clone(), now, options_.optimizer, options_.batch_size,
+                          sample_dims_),
+        pool_);
+    executor_->setSeed(options_.seed);
+    for (const auto& variable : executor_->graph().variables()) {
+      const auto value = state.find(variable->name);
+      if (value != state.end()) executor_->setVariable(variable->name, value->second);
+    }
+    phase_ = now;
+    inputs_.clear();
+    for (size_t i = 0; i < data_->fieldCount(); ++i) {
+      inputs_.push_back(executor_->inputIndex(data_->fieldName(i)));
+    }
+    rate_input_ = executor_->inputIndex(kLearningRateInput);
+    spdlog::debug("step memory: {} bytes planned, {} at the least", executor_->plan().arena_bytes,
+                  executor_->plan().lower_bound_bytes);
+  }
+
+  // Every variable: those that the step's graph has as it has them, the others as they were.
+  VariableMap currentState() const {
+    VariableMap state;
+    for (const auto& variable : joined_->variables()) state[variable->name] = variable->value;
+    if (executor_ != nullptr) {
+      for (const auto& variable : executor_->graph().variables()) {
+        Tensor copy = executor_->variable(variable->name);
+        copy.mutableRawData();
+        state[variable->name] = std::move(copy);
+      }
+    }
+    return state;
+  }
+
+  // ---- Steps -------------------------------------------------------------------------------
+
+  void calibrate() {
+    if (options_.calibrate == 0) return;
+    Graph graph = buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size,
+                                 sample_dims_);
+    const bool observes = std::any_of(graph.variables().begin(), graph.variables().end(),
+                                      [](const auto& v) { return v->next != nullptr; });
+    if (!observes) throw inputError("{}: has no observers to calibrate", options_.model);
+    Executor executor(std::move(graph), pool_);
+    LoaderOptions loader_options;
+    loader_options.batch_size = options_.batch_size;
+    loader_options.seed = options_.seed;
+    loader_options.shuffle = true;
+    loader_options.drop_last = true;
+    loader_options.epochs = -1;
+    BatchLoader loader(data_, loader_options);
+    for (int64_t i = 0; i < options_.calibrate && interruptSignal == 0; ++i) {
+      const Batch* batch = loader.next();
+      for (size_t k = 0; k < model_.graph.inputs.size(); ++k) {
+        executor.setInput(k, batch->fields[k]);
+      }
+      executor.compute(i);
+      executor.commit();
+    }
+    executor.writeBack(model_.graph);
+    executor.writeBack(*joined_);
+    spdlog::info("calibrated on {} batches of {}", options_.calibrate, options_.batch_size);
+  }
+
+  void trainSteps(MetricsFile& metrics) {
+    LoaderOptions loader_options;
+    loader_options.batch_size = options_.batch_size;
+    loader_options.seed = options_.seed;
+    loader_options.shuffle = true;
+    loader_options.random_transforms = true;
+    loader_options.drop_last = true;
+    loader_options.epochs = -1;
+    loader_options.start_epoch = step_ / batches_per_epoch_;
+    loader_options.start_batch = step_ % batches_per_epoch_;
+    BatchLoader loader(data_, loader_options);
+    Progress progress(options_.progress_bar, total_steps_, step_, options_.batch_size);
+    while (step_ < total_steps_) {
+      ensureExecutor();
+      const Batch* batch = loader.next();
+      oneStep(*batch, metrics, progress);
+      ++step_;
+      const bool epoch_ends = step_ % batches_per_epoch_ == 0;
+      const int64_t epochs_done = step_ / batches_per_epoch_;
+      if (options_.eval_every > 0 && epoch_ends && epochs_done % options_.eval_every == 0) {
+        progress.endLine();
+        evaluate(metrics);
+      }
+      if (interruptSignal != 0 && step_ < total_steps_) return interrupted(progress);
+      const bool due = options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0;
+      if (due && !options_.checkpoint.empty()) writeState(options_.checkpoint);
+    }
+    progress.endLine();
+  }
+
+  void oneStep(const Batch& batch, MetricsFile& metrics, Progress& progress) {
+    const float rate = static_cast<float>(
+        options_.optimizer.learning_rate *
+        learningRateFactor(options_.schedule, step_, total_steps_, options_.warmup));
+    *rate_.mutableData<float>() = rate;
+    for (size_t i = 0; i < inputs_.size(); ++i) executor_->setInput(inputs_[i], batch.fields[i]);
+    executor_->setInput(rate_input_, rate_);
+    executor_->compute(step_);
+    // Outputs: the loss' own, then the gradients' norm.
+    const size_t norm = executor_->graph().outputs.size() - 1;
+    bool finite = true;
+    std::vector<std::pair<std::string, double>> values;
+    for (size_t k = 0; k <= norm; ++k) {
+      const double value = executor_->scalarOutput(k);
+      finite = finite && std::isfinite(value);
+      values.emplace_back(k == 0      ? "loss"
+                          : k == norm ? "gradient_norm"
+                                      : executor_->graph().outputs[k].name,
+                          value);
+    }
+    values.emplace_back("lr", rate);
+    if (finite) {
+      executor_->commit();
+      result_.last_loss = values[0].second;
+    } else {
+      notFinite(progress);
+    }
+    metrics.step(step_, batch.epoch, values);
+    progress.step(batch.epoch, step_, values[0].second, rate);
+  }
+
+  void notFinite(Progress& progress) {
+    progress.endLine();
+    const std::string node = executor_->firstNonFinite(step_);
+    const std::string message =
+        fmt::format("step {}: the loss or a gradient is not finite; {}", step_,
+                    node.empty() ? "the data or a weight is not" : node + " made the first such value");
+    if (!options_.skip_nonfinite) {
+      throw runtimeError("{} (--on-nonfinite skip leaves such steps out)", message);
+    }
+    spdlog::warn("{}; the step is left out", message);
+    ++result_.skipped_steps;
+  }
+
+  // ---- Evaluation --------------------------------------------------------------------------
+
+  std::string evalSplit() const {
+    if (!options_.eval_split.empty()) return options_.eval_split;
+    for (const char* name : {"validation", "val", "test"}) {
+      if (manifest_.splits.count(name) != 0) return name;
+    }
+    throw inputError("{}: has no split to evaluate on (validation, val or test; --eval-split names "
+                     "another)",
+                     manifest_.path);
+  }
+
+  void evaluate(MetricsFile& metrics) {
+    if (evaluator_ == nullptr) {
+      EvalOptions eval_options;
+      eval_options.split = evalSplit();
+      eval_options.batch_size = options_.batch_size;
+      evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
+                                               eval_options, pool_);
+    }
+    writeModel();
+    const EvalResult evaluation = evaluator_->run(model_.graph);
+    metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
+    spdlog::info("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
+                 evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
+                 evaluation.top1 ? fmt::format(", top1 {:.4f}", *evaluation.top1) : "");
+    if (!options_.keep_best) return;
+    const double metric = best_by_.of(evaluation);
+    if (!best_metric_ || best_by_.better(metric, *best_metric_)) {
+      best_metric_ = metric;
+      best_state_ = currentState();
+    }
+  }
+
+  // The present state in the model's graph, quantizers' stored parameters included.
+  void writeModel() {
+    if (executor_ != nullptr) executor_->writeBack(model_.graph);
+    refreshQuantizers(model_.graph);
+  }
+
+  // ---- Files -------------------------------------------------------------------------------
+
+  Checkpoint state() const {
+    Checkpoint checkpoint;
+    checkpoint.model_hash = model_.hash;
+    checkpoint.loss_hash = loss_.hash;
+    checkpoint.manifest_hash = manifest_.hash;
+    checkpoint.options_hash = hashHex(describeOptions(options_));
+    checkpoint.step = step_;
+    checkpoint.epoch = step_ / batches_per_epoch_;
+    checkpoint.batch = step_ % batches_per_epoch_;
+    checkpoint.skipped_steps = result_.skipped_steps;
+    checkpoint.variables = currentState();
+    checkpoint.best_metric = best_metric_;
+    checkpoint.best_variables = best_state_;
+    return checkpoint;
+  }
+
+  void writeState(const std::string& path) const { writeCheckpoint(path, state()); }
+
+  void resume() {
+    Checkpoint checkpoint = readCheckpoint(options_.resume);
+    const auto compare = [&](const char* what, const std::string& now, const std::string& then) {
+      if (now != then) {
+        throw inputError("{}: was written by a run with another {}", options_.resume, what);
+      }
+    };
+    compare("model", model_.hash, checkpoint.model_hash);
+    compare("loss", loss_.hash, checkpoint.loss_hash);
+    compare("manifest", manifest_.hash, checkpoint.manifest_hash);
+    compare("set of options", hashHex(describeOptions(options_)), checkpoint.options_hash);
+    step_ = checkpoint.step;
+    result_.skipped_steps = checkpoint.skipped_steps;
+    best_metric_ = checkpoint.best_metric;
+    best_state_ = std::move(checkpoint.best_variables);
+    restored_ = std::move(checkpoint.variables);
+    for (const auto& variable : joined_->variables()) {
+      const auto value = restored_.find(variable->name);
+      if (value == restored_.end() || value->second.dims() != variable->value.dims()) {
+        throw inputError("{}: lacks the variable '{}'", options_.resume, variable->name);
+      }
+      variable->value = value->second;
+    }
+    for (const auto& variable : model_.graph.variables()) {
+      variable->value = restored_.at(variable->name);
+    }
+    spdlog::info("going on at step {} of {}", step_, total_steps_);
+  }
+
+  void interrupted(Progress& progress) {
+    progress.endLine();
+    result_.signal = interruptSignal;
+    result_.checkpoint =
+        options_.checkpoint.empty() ? options_.output + ".checkpoint" : options_.checkpoint;
+    writeState(result_.checkpoint);
+  }
+
+  void finish(MetricsFile& metrics) {
+    const bool evaluated_last = options_.eval_every > 0 && step_ > 0 &&
+                                step_ % (options_.eval_every * batches_per_epoch_) == 0;
+    if (options_.eval_every > 0 && !evaluated_last && step_ > 0) evaluate(metrics);
+    writeModel();
+    if (options_.keep_best && best_metric_) {
+      for (const auto& variable : model_.graph.variables()) {
+        variable->value = best_state_.at(variable->name);
+      }
+      refreshQuantizers(model_.graph);
+    }
+    Graph& graph = model_.graph;
+    // An FP32 model stays one that prepare takes.
+    if (model_.stage != Stage::kSource) {
+      setStage(graph, Stage::kTrained);
+      graph.metadata[kLossHashKey] = loss_.hash;
+      graph.metadata[kManifestHashKey] = manifest_.hash;
+    }
+    exportModel(graph, options_.output, {leastOpset(graph, 17)});
+  }
+
+  const TrainOptions options_;
+  ThreadPool pool_;
+  Model model_;
+  Manifest manifest_;
+  std::vector<std::string> fields_;
+  Loss loss_;
+  BestBy best_by_;
+  std::unique_ptr<Graph> joined_;
+  std::shared_ptr<const Dataset> data_;
+  std::map<std::string, std::vector<int64_t>> sample_dims_;
+  int64_t batches_per_epoch_ = 0;
+  int64_t total_steps_ = 0;
+
+  int64_t step_ = 0;
+  Specialization phase_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<size_t> inputs_;
+  size_t rate_input_ = 0;
+  Tensor rate_ = Tensor::scalar(0.0f);
+  VariableMap restored_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::optional<double> best_metric_;
+  VariableMap best_state_;
+  TrainResult result_;
+};
+
+}  // namespace
+
+TrainResult train(const TrainOptions& options) { return Trainer(options).run(); }
+
+}  // namespace simaqat

@@ -1,0 +1,73 @@
+#include <cstdio>
+
+#include "qat/base/log.h"
+#include "qat/train/evaluate.h"
+#include "qat/train/metrics.h"
+#include "tools/command.h"
+
+namespace simaqat {
+namespace {
+
+class EvalCommand : public Command {
+ public:
+  const char* name() const override { return "eval"; }
+  const char* summary() const override { return "evaluate a model of any stage on data"; }
+  const char* footer() const override {
+    return "Examples:\n"
+           "  simaqat eval model_qdq.onnx --data data.json\n"
+           "  simaqat eval trained.onnx --data data.json --loss cross_entropy --json";
+  }
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", model_, "A model of any stage")->required();
+    app.add_option("--data", manifest_, "The data manifest (JSON)")->required();
+    app.add_option("--split", options_.split, "The split")->capture_default_str();
+    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    app.add_option("--metric", metric_, "top1 or none; default top1 where there are classes")
+        ->check(CLI::IsMember({"top1", "none"}));
+    app.add_option("--batch-size", options_.batch_size, "Default 64, or the model's own");
+    app.add_option("--threads", threads_, "Default: all processors");
+    app.add_flag("--json", json_, "One JSON object on standard output");
+  }
+
+  int run() override {
+    const Model model = loadModel(model_);
+    for (const std::string& warning : model.warnings) spdlog::debug("{}", warning);
+    const Manifest manifest = loadManifest(manifest_);
+    options_.top1 = metric_ != "none";
+    ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
+    std::optional<Loss> loss;
+    if (!loss_.empty()) {
+      loss = loadLoss(loss_, model.graph, fieldNames(manifest, options_.split));
+    }
+    Evaluator evaluator(model.graph, loss ? &*loss : nullptr, binds_, manifest, options_, pool);
+    const EvalResult result = evaluator.run(model.graph);
+    if (metric_ == "top1" && !result.top1) {
+      throw inputError("{}: top1 needs an output of [N, classes] and a class for each sample", model_);
+    }
+    if (json_) {
+      std::printf("%s\n", toJson(result).c_str());
+      return 0;
+    }
+    std::printf("%s: %lld samples\n", result.split.c_str(), static_cast<long long>(result.samples));
+    for (const auto& [name, value] : result.losses) std::printf("%s %.6f\n", name.c_str(), value);
+    if (result.top1) std::printf("top1 %.4f\n", *result.top1);
+    return 0;
+  }
+
+ private:
+  std::string model_;
+  std::string manifest_;
+  std::string loss_;
+  std::vector<std::string> binds_;
+  std::string metric_;
+  EvalOptions options_{"test", 0, true};
+  int threads_ = 0;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makeEvalCommand() { return std::make_unique<EvalCommand>(); }
+
+}  // namespace simaqat

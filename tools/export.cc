@@ -1,0 +1,134 @@
+#include <set>
+
+#include "qat/base/log.h"
+#include "qat/onnx/check.h"
+#include "qat/onnx/export.h"
+#include "qat/passes/pass.h"
+#include "qat/passes/simplify.h"
+#include "tools/command.h"
+
+namespace simaqat {
+namespace {
+
+constexpr int kLeastOpset = 13;
+constexpr int kMostOpset = 21;
+
+class ExportCommand : public Command {
+ public:
+  const char* name() const override { return "export"; }
+  const char* summary() const override { return "write a standard QDQ ONNX file"; }
+  const char* footer() const override {
+    return "Examples:\n"
+           "  simaqat export final.onnx -o model_qdq.onnx\n"
+           "  simaqat export final.onnx -o model_qdq.onnx --opset 17 --input-names image\n"
+           "  simaqat export trained.onnx -o model_fp32.onnx --float";
+  }
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", model_, "A finalized model; with --float one of any stage before")
+        ->required();
+    app.add_option("-o,--output", output_, "The file to write")->required();
+    app.add_option("--opset", opset_, "13 to 21; default 13, or the least the model needs")
+        ->check(CLI::Range(kLeastOpset, kMostOpset));
+    app.add_option("--input-names", input_names_, "Rename the inputs, by position")->delimiter(',');
+    app.add_option("--output-names", output_names_, "Rename the outputs, by position")
+        ->delimiter(',');
+    app.add_flag("--float", float_, "The FP32 evaluation form, without quantization");
+  }
+
+  int run() override {
+    Model model = loadModel(model_);
+    printWarnings(model);
+    Graph& graph = model.graph;
+    if (float_) {
+      makeFloat(model);
+    } else if (model.stage != Stage::kFinalized && model.stage != Stage::kExported) {
+      throw inputError("{}: is {}; finalize it first, or export it with --float", model_,
+                       stageName(model.stage));
+    }
+    renameInputs(graph);
+    renameOutputs(graph);
+    setStage(graph, Stage::kExported);
+    const int least = leastOpset(graph, kLeastOpset);
+    if (opset_ != 0 && opset_ < least) {
+      throw inputError("{}: needs opset {} at least", model_, least);
+    }
+    if (least > kMostOpset) {
+      throw inputError("{}: needs opset {}, and {} is the newest that is written", model_, least,
+                       kMostOpset);
+    }
+    const int opset = opset_ != 0 ? opset_ : least;
+    checkStandardModel(graph, opset);
+    exportModel(graph, output_, {opset});
+    return 0;
+  }
+
+ private:
+  void makeFloat(const Model& model) {
+    if (model.stage == Stage::kFinalized || model.stage == Stage::kExported) {
+      throw inputError("{}: is {}: its FP32 weights are gone; --float takes a stage before", model_,
+                       stageName(model.stage));
+    }
+    Graph& graph = const_cast<Graph&>(model.graph);
+    runPass(graph, "remove-fake-quantize", [](Graph& g) {
+      for (Node* node : g.nodeSequence()) {
+        if (node->op().qualifiedName() != "simaqat::FakeQuantize") continue;
+        const std::string name = node->output()->name();
+        const bool leaves = g.isOutput(node->output());
+        Value* input = node->input(0);
+        g.replaceUses(node->output(), input);
+        g.rename(node->output(), name + "/removed");
+        if (leaves) g.rename(input, name);
+        g.removeNode(node);
+      }
+    });
+    runPass(graph, "specialize", [](Graph& g) { specialize(g, {Mode::kEvaluate}); });
+    graph.metadata.clear();
+  }
+
+  void renameInputs(Graph& graph) const {
+    if (input_names_.empty()) return;
+    expectCount("--input-names", input_names_, graph.inputs.size());
+    for (size_t i = 0; i < input_names_.size(); ++i) rename(graph, graph.inputs[i], input_names_[i]);
+  }
+
+  void renameOutputs(Graph& graph) const {
+    if (output_names_.empty()) return;
+    expectCount("--output-names", output_names_, graph.outputs.size());
+    for (size_t i = 0; i < output_names_.size(); ++i) {
+      if (graph.outputs[i].value->producer() != nullptr) {
+        rename(graph, graph.outputs[i].value, output_names_[i]);
+      }
+      graph.outputs[i].name = output_names_[i];
+    }
+  }
+
+  // A value inside the graph makes room.
+  static void rename(Graph& graph, Value* value, const std::string& name) {
+    Value* other = graph.findValue(name);
+    if (other == value) return;
+    if (other != nullptr) graph.rename(other, name + "/inner");
+    graph.rename(value, name);
+  }
+
+  static void expectCount(const char* option, const std::vector<std::string>& names, size_t count) {
+    if (names.size() != count) {
+      throw usageError("{}: expected {} names, got {}", option, count, names.size());
+    }
+    if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
+      throw usageError("{}: a name is given twice", option);
+    }
+  }
+
+  std::string model_;
+  std::string output_;
+  int opset_ = 0;
+  std::vector<std::string> input_names_;
+  std::vector<std::string> output_names_;
+  bool float_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makeExportCommand() { return std::make_unique<ExportCommand>(); }
+
+}  // namespace simaqat

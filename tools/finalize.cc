@@ -1,0 +1,49 @@
+#include "qat/base/log.h"
+#include "qat/onnx/export.h"
+#include "qat/passes/finalize.h"
+#include "tools/command.h"
+
+namespace simaqat {
+namespace {
+
+class FinalizeCommand : public Command {
+ public:
+  const char* name() const override { return "finalize"; }
+  const char* summary() const override {
+    return "fold BatchNormalization and turn fake quantization into integer codes";
+  }
+  const char* footer() const override {
+    return "Example:\n  simaqat finalize trained.onnx -o final.onnx";
+  }
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", model_, "A trained or calibrated model")->required();
+    app.add_option("-o,--output", output_, "The finalized model to write")->required();
+  }
+
+  int run() override {
+    Model model = loadModel(model_);
+    printWarnings(model);
+    if (model.stage != Stage::kPrepared && model.stage != Stage::kTrained) {
+      throw inputError("{}: is {}; finalize takes a trained model", model_, stageName(model.stage));
+    }
+    try {
+      finalize(model.graph);
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
+    }
+    setStage(model.graph, Stage::kFinalized);
+    model.graph.metadata.erase(kTrainableKey);
+    exportModel(model.graph, output_, {leastOpset(model.graph, 17)});
+    return 0;
+  }
+
+ private:
+  std::string model_;
+  std::string output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makeFinalizeCommand() { return std::make_unique<FinalizeCommand>(); }
+
+}  // namespace simaqat

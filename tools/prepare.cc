@@ -1,0 +1,136 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "qat/base/log.h"
+#include "qat/exec/executor.h"
+#include "qat/onnx/export.h"
+#include "qat/passes/canonicalize.h"
+#include "qat/passes/scaffold.h"
+#include "qat/train/evaluate.h"
+#include "qat/train/parameters.h"
+#include "qat/train/step_graph.h"
+#include "tools/command.h"
+#include "tools/recipe.h"
+
+namespace simaqat {
+namespace {
+
+class PrepareCommand : public Command {
+ public:
+  const char* name() const override { return "prepare"; }
+  const char* summary() const override {
+    return "insert fake quantization and observers into an FP32 training graph";
+  }
+  const char* footer() const override {
+    return "Examples:\n"
+           "  simaqat prepare model.onnx -o prepared.onnx\n"
+           "  simaqat prepare googlenet.onnx -o prepared.onnx --outputs logits --batch-size 64\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n\n"
+           "A recipe: {\"overrides\": [{\"node\": \"/head/*\", \"quantize\": false}]}";
+  }
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", model_, "The FP32 training graph (ONNX)")->required();
+    app.add_option("-o,--output", output_, "The prepared model to write")->required();
+    app.add_option("--recipe", recipe_, "What to quantize and how (JSON)");
+    app.add_option("--outputs", outputs_, "Keep these outputs only")->delimiter(',');
+    app.add_option("--batch-size", batch_size_, "Print the planned memory of a step at this size");
+    app.add_option("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
+        ->capture_default_str();
+    app.add_option("--train", train_, "Train these weights (name patterns or kinds)")->delimiter(',');
+    app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
+  }
+
+  int run() override {
+    Model model = loadModel(model_, parseBatchNormPolicy(batch_norm_));
+    if (model.stage != Stage::kSource) {
+      throw inputError("{}: is {} already; prepare takes an FP32 training graph", model_,
+                       stageName(model.stage));
+    }
+    printWarnings(model);
+    Graph& graph = model.graph;
+    warnOfFusedBatchNorm(graph);
+    if (!outputs_.empty()) selectOutputs(graph, outputs_);
+    std::string recipe_hash;
+    const ScaffoldOptions options =
+        recipe_.empty() ? ScaffoldOptions{} : loadRecipe(recipe_, &recipe_hash);
+    keepReached(graph);
+    selectTrainable(graph, train_, freeze_);
+    const std::vector<PlacementEntry> placement = scaffold(graph, options);
+    refreshQuantizers(graph);
+    storeTrainable(graph);
+    setStage(graph, Stage::kPrepared);
+    graph.metadata[kSourceHashKey] = model.hash;
+    if (!recipe_hash.empty()) graph.metadata[kRecipeHashKey] = recipe_hash;
+    printTrainable(graph);
+    printPlacement(placement);
+    printMemory(graph);
+    exportModel(graph, output_, {leastOpset(graph, 17)});
+    return 0;
+  }
+
+ private:
+  static void warnOfFusedBatchNorm(const Graph& graph) {
+    const auto count = [&](const char* op) {
+      return std::count_if(graph.nodes().begin(), graph.nodes().end(),
+                           [&](const auto& node) { return node->op().qualifiedName() == op; });
+    };
+    const bool normalizes = count("BatchNormalization") + count("LayerNormalization") > 0;
+    if (count("Conv") > 0 && !normalizes) {
+      spdlog::warn(
+          "the graph has convolutions and no BatchNormalization: if the exporter fused it away, "
+          "export with TrainingMode.TRAINING to train with it");
+    }
+  }
+
+  static void printTrainable(const Graph& graph) {
+    std::vector<std::vector<std::string>> rows = {{"WEIGHT", "SHAPE", "KIND", "TRAINS"}};
+    int64_t trained = 0;
+    for (const auto& variable : graph.variables()) {
+      if (variable->role != VariableRole::kWeight) continue;
+      if (variable->trainable) trained += variable->value.size();
+      rows.push_back({variable->name, dimsToString(variable->value.dims()),
+                      parameterKind(*variable), variable->trainable ? "yes" : "no"});
+    }
+    std::printf("%s\n%lld trained elements\n\n", table(rows).c_str(),
+                static_cast<long long>(trained));
+  }
+
+  static void printPlacement(const std::vector<PlacementEntry>& placement) {
+    std::vector<std::vector<std::string>> rows = {{"NODE", "OPERATOR", "OUTPUT", "WEIGHT"}};
+    for (const PlacementEntry& entry : placement) {
+      rows.push_back({entry.node, entry.op_type,
+                      entry.output.empty() ? "- " + entry.reason : entry.output, entry.weight});
+    }
+    std::printf("%s", table(rows).c_str());
+  }
+
+  void printMemory(const Graph& graph) const {
+    const int64_t fixed = fixedBatch(graph);
+    const int64_t batch = batch_size_ > 0 ? batch_size_ : fixed;
+    if (batch == 0) return;
+    const Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, batch, {});
+    const Plan plan = makePlan(step, availableProcessors());
+    int64_t state = 0;
+    for (const auto& variable : step.variables()) {
+      state += static_cast<int64_t>(variable->value.bytes());
+    }
+    std::printf("\na training step at batch %lld: %s planned for values, %s for weights and state\n",
+                static_cast<long long>(batch), readableBytes(plan.arena_bytes).c_str(),
+                readableBytes(state).c_str());
+  }
+
+  std::string model_;
+  std::string output_;
+  std::string recipe_;
+  std::vector<std::string> outputs_;
+  int64_t batch_size_ = 0;
+  std::string batch_norm_ = "auto";
+  std::vector<std::string> train_;
+  std::vector<std::string> freeze_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makePrepareCommand() { return std::make_unique<PrepareCommand>(); }
+
+}  // namespace simaqat

@@ -1,0 +1,121 @@
+#include <unistd.h>
+
+#include <csignal>
+
+#include "qat/base/log.h"
+#include "qat/train/trainer.h"
+#include "tools/command.h"
+
+namespace simaqat {
+namespace {
+
+void onSignal(int signal) { interruptSignal = signal; }
+
+class TrainCommand : public Command {
+ public:
+  const char* name() const override { return "train"; }
+  const char* summary() const override {
+    return "train a prepared model with quantization, or an FP32 training graph as it is";
+  }
+  const char* footer() const override {
+    return "Examples:\n"
+           "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o trained.onnx \\\n"
+           "      --epochs 3 --batch-size 64 --lr 0.01 --schedule cosine\n"
+           "  simaqat train model.onnx --loss loss.onnx --data data.json -o fp32.onnx --init random\n"
+           "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o ptq.onnx \\\n"
+           "      --steps 0 --calibrate 100\n"
+           "  simaqat train --config train.ini    (lines such as lr=0.01)\n\n"
+           "An interrupted run (SIGINT, SIGTERM) writes its checkpoint and tells how to go on.";
+  }
+  void declare(CLI::App& app) override {
+    TrainOptions& o = options_;
+    app.add_option("MODEL", o.model, "A prepared or trained model, or an FP32 training graph")
+        ->required();
+    app.add_option("--loss", o.loss, "A loss graph (ONNX), or cross_entropy, or mse")->required();
+    app.add_option("--data", o.manifest, "The data manifest (JSON)")->required();
+    app.add_option("-o,--output", o.output, "The trained model to write")->required();
+    app.add_option("--split", o.split, "The split to train on")->capture_default_str();
+    app.add_option("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    app.add_option("--epochs", o.epochs, "Passes over the data")->capture_default_str();
+    app.add_option("--steps", o.steps, "Steps, instead of epochs");
+    app.add_option("--batch-size", o.batch_size, "Samples a step")->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    OptimizerOptions& sgd = o.optimizer;
+    app.add_option("--lr", sgd.learning_rate, "Learning rate")->capture_default_str();
+    app.add_option("--momentum", sgd.momentum, "SGD's momentum")->capture_default_str();
+    app.add_flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
+    app.add_option("--weight-decay", sgd.weight_decay, "L2 penalty")->capture_default_str();
+    app.add_option("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
+        ->delimiter(',');
+    app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this");
+    app.add_option("--schedule", o.schedule, "constant, step, cosine or onecycle")
+        ->capture_default_str();
+    app.add_option("--warmup", o.warmup, "Steps of linear increase at the start");
+    app.add_option("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
+        ->delimiter(',');
+    app.add_option("--freeze", o.freeze_patterns, "Do not train these")->delimiter(',');
+    app.add_option("--freeze-bn-after", o.freeze_bn_after,
+                   "From this step on BatchNormalization uses its running statistics");
+    app.add_option("--freeze-observers-after", o.freeze_observers_after,
+                   "From this step on ranges stay");
+    app.add_option("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"biased", "unbiased"}));
+    app.add_option("--on-nonfinite", on_nonfinite_, "stop, or skip the step")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"stop", "skip"}));
+    app.add_option("--init", init_, "file, or random (He initialization)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"file", "random"}));
+    app.add_option("--calibrate", o.calibrate, "First observe ranges on this many batches");
+    app.add_option("--seed", o.seed, "Decides order, augmentation and initialization")
+        ->capture_default_str();
+    app.add_option("--threads", o.threads, "Default: all processors");
+    app.add_option("--eval-split", o.eval_split, "Default: validation, val or test");
+    app.add_option("--eval-every", o.eval_every, "Evaluate every so many epochs");
+    app.add_option("--keep", keep_, "What is written: the last state or the best")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"last", "best"}));
+    app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
+    app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+    app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
+    app.add_option("--checkpoint-every", o.checkpoint_every, "Every so many steps");
+    app.add_option("--resume", o.resume, "Go on from this checkpoint");
+  }
+
+  int run() override {
+    options_.unbiased_running_var = running_var_ == "unbiased";
+    options_.skip_nonfinite = on_nonfinite_ == "skip";
+    options_.random_init = init_ == "random";
+    options_.keep_best = keep_ == "best";
+    if (options_.keep_best && options_.best_by.empty()) options_.best_by = "top1:max";
+    if (options_.keep_best && options_.eval_every == 0) options_.eval_every = 1;
+    options_.progress_bar = ::isatty(STDERR_FILENO) != 0;
+    std::signal(SIGINT, onSignal);
+    std::signal(SIGTERM, onSignal);
+    const TrainResult result = train(options_);
+    if (result.signal != 0) {
+      spdlog::info("interrupted after step {}; to go on, give the same command with --resume {}",
+                   result.steps, result.checkpoint);
+      return 128 + result.signal;
+    }
+    if (result.steps > 0) {
+      spdlog::info("{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
+                   result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
+    }
+    return 0;
+  }
+
+ private:
+  TrainOptions options_;
+  std::string running_var_ = "biased";
+  std::string on_nonfinite_ = "stop";
+  std::string init_ = "file";
+  std::string keep_ = "last";
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makeTrainCommand() { return std::make_unique<TrainCommand>(); }
+
+}  // namespace simaqat
