@@ -49,7 +49,7 @@ DatasetField::DatasetField(const Field& field, const FieldSpec& spec)
   }
   addConversion(field.array, spec.type);
   std::copy_if(steps_.begin(), steps_.end(), std::back_inserter(fixed_steps_),
-               [](const Step& step) { return step.purpose == 0; });
+               [](const Step& step) { return !step.random; });
 }
 
 void DatasetField::fitShape(const std::string& file, const FieldSpec& spec) {
@@ -72,7 +72,7 @@ void DatasetField::fitShape(const std::string& file, const FieldSpec& spec) {
 }
 
 void DatasetField::addTransform(const std::string& file, const Transform& transform) {
-  Step step{Step::kNormalize, type_, type_, transform, 0};
+  Step step{Step::kNormalize, type_, type_, transform};
   if (transform.kind == Transform::kNormalize) {
     // A step before this one may have made float of it already.
     if (type_ == array_.type()) {
@@ -92,6 +92,7 @@ void DatasetField::addTransform(const std::string& file, const Transform& transf
   } else {
     const bool crops = transform.kind == Transform::kPadCrop;
     step.kind = crops ? Step::kPadCrop : Step::kHorizontalFlip;
+    step.random = true;
     step.purpose = randomPurpose(fmt::format("augment {}", random_count_++));
     if (dims_.size() < 2) {
       throw inputError("{} wants images, {} has samples of shape {}",
@@ -115,7 +116,7 @@ void DatasetField::addConversion(const std::string& file, ElementType wanted) {
   if (!normalized) {
     if (const auto loss = conversionLoss(array_, wanted)) throw inputError("{}: {}", file, *loss);
   }
-  steps_.push_back({Step::kConvert, type_, wanted, {}, 0});
+  steps_.push_back({Step::kConvert, type_, wanted, {}});
   type_ = wanted;
 }
 

@@ -33,7 +33,8 @@ class DatasetField {
     ElementType from;
     ElementType to;
     Transform transform;
-    uint64_t purpose = 0;  // of the random numbers; 0 where there are none
+    bool random = false;
+    uint64_t purpose = 0;  // of its random numbers
   };
 
   void fitShape(const std::string& file, const FieldSpec& spec);

@@ -37,14 +37,15 @@ void evaluate(const EvalContext& c) {
 void gradient(GradientContext& c) {
   // From the output, as Relu's is, so that the input need not be kept.
   if (c.wants(0)) {
-    c.setInputGradient(0, c.add("simaqat::ClipGradient", {c.outputGradient(), c.output(), c.input(1),
-                                                          c.input(2)}));
+    c.setInputGradient(0, c.add("simaqat::ClipGradient",
+                                {c.outputGradient(), c.output(), c.input(1), c.input(2)}));
   }
 }
 
 void upgrade(PortableNode& node, int opset) {
   if (opset >= 11) return;
-  for (const auto& [attribute, index] : {std::pair("min", size_t{1}), std::pair("max", size_t{2})}) {
+  for (const auto& [attribute, index] :
+       {std::pair("min", size_t{1}), std::pair("max", size_t{2})}) {
     const auto it = node.attributes.find(attribute);
     if (it == node.attributes.end()) continue;
     const float* bound = std::get_if<float>(&it->second);

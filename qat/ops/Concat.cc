@@ -79,7 +79,8 @@ void gradient(GradientContext& c) {
 std::vector<OpExample> examples() {
   const auto axis = [](int64_t a) { return AttributeMap{{"axis", a}}; };
   return {
-      {"channels", axis(1),
+      {"channels",
+       axis(1),
        {exampleTensor({2, 3, 4}, 1), exampleTensor({2, 1, 4}, 2), exampleTensor({2, 2, 4}, 3)}},
       {"first axis", axis(0), {exampleTensor({2, 3}, 1), exampleTensor({1, 3}, 2)}},
       {"last axis", axis(-1), {exampleTensor({2, 3}, 1), exampleTensor({2, 2}, 2)}},

@@ -40,9 +40,9 @@ void kernel(const EvalContext& c) {
   const float* zero_points = zeroPoints(c);
   visitCodeOrBias(c, [&](auto tag) {
     using Code = decltype(tag);
-    kernels::dequantizePerChannel<Code>(
-        c.in(kQuantizeX).data<Code>(), s.outer, s.channels, s.inner,
-        c.in(kQuantizeScale).data<float>(), zero_points, c.out().data<float>(), c.pool);
+    kernels::dequantizePerChannel<Code>(c.in(kQuantizeX).data<Code>(), s.outer, s.channels, s.inner,
+                                        c.in(kQuantizeScale).data<float>(), zero_points,
+                                        c.out().data<float>(), c.pool);
   });
 }
 
@@ -57,8 +57,7 @@ std::vector<OpExample> examples() {
       {"uint16", {}, {as(ElementType::kUint16), scale, Tensor::scalar<uint16_t>(300)}},
       {"int16", {}, {as(ElementType::kInt16), scale}},
       {"bias", {{"axis", int64_t{-2}}}, {as(ElementType::kInt32), scales}},
-      {"channels", {},
-       {as(ElementType::kUint8), scales, Tensor::of<uint8_t>({3}, {0, 100, 255})}},
+      {"channels", {}, {as(ElementType::kUint8), scales, Tensor::of<uint8_t>({3}, {0, 100, 255})}},
   };
 }
 

@@ -45,9 +45,9 @@ void evaluate(const EvalContext& c) {
 
 void gradient(GradientContext& c) {
   SIMAQAT_CHECK(c.node.output(1) != nullptr, "{} keeps no mask", c.node.describe());
-  c.setInputGradient(kData,
-                     c.add("simaqat::DropoutGradient", {c.outputGradient(), c.output(1),
-                                                        c.input(kRatio), c.input(kTrainingMode)}));
+  c.setInputGradient(
+      kData, c.add("simaqat::DropoutGradient",
+                   {c.outputGradient(), c.output(1), c.input(kRatio), c.input(kTrainingMode)}));
 }
 
 // Puts the node's input in its place, or tells it to drop nothing where the mask is used.
@@ -65,8 +65,8 @@ void addMask(Graph& graph, Node& node) {
   Graph::NodeOptions options;
   options.before = &node;
   options.output_count = 2;
-  Node* twin = graph.addNode("Dropout", node.name(), node.inputs(), node.rawAttributes().clone(),
-                             options);
+  Node* twin =
+      graph.addNode("Dropout", node.name(), node.inputs(), node.rawAttributes().clone(), options);
   const std::string name = node.output()->name();
   graph.rename(node.output(), name + "/unused");
   graph.rename(twin->output(), name);

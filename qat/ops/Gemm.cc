@@ -42,8 +42,7 @@ struct Sizes {
 };
 template <class A, class B>
 Sizes sizesOf(const GemmAttributes& attributes, const A& a, const B& b) {
-  return {a[attributes.transA ? 1 : 0], b[attributes.transB ? 0 : 1],
-          a[attributes.transA ? 0 : 1]};
+  return {a[attributes.transA ? 1 : 0], b[attributes.transB ? 0 : 1], a[attributes.transA ? 0 : 1]};
 }
 
 // y = beta * C, broadcast, to which the product is added.
@@ -126,14 +125,18 @@ std::vector<OpExample> examples() {
   };
   return {
       {"plain", {}, {exampleTensor({3, 4}, 1), exampleTensor({4, 2}, 2)}},
-      {"linear", flags(0, 1),
+      {"linear",
+       flags(0, 1),
        {exampleTensor({3, 4}, 1), exampleTensor({2, 4}, 2), exampleTensor({2}, 3)}},
       {"transposed A", flags(1, 0), {exampleTensor({4, 3}, 1), exampleTensor({4, 2}, 2)}},
-      {"transposed both", flags(1, 1),
+      {"transposed both",
+       flags(1, 1),
        {exampleTensor({4, 3}, 1), exampleTensor({2, 4}, 2), exampleTensor({3, 1}, 3)}},
-      {"factors", {{"alpha", 0.5f}, {"beta", 2.0f}},
+      {"factors",
+       {{"alpha", 0.5f}, {"beta", 2.0f}},
        {exampleTensor({3, 4}, 1), exampleTensor({4, 2}, 2), exampleTensor({3, 2}, 3)}},
-      {"scalar bias", {{"beta", -0.5f}},
+      {"scalar bias",
+       {{"beta", -0.5f}},
        {exampleTensor({3, 4}, 1), exampleTensor({4, 2}, 2), exampleTensor({}, 3)}},
   };
 }

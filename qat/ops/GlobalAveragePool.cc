@@ -7,7 +7,8 @@ namespace {
 void infer(InferContext& c) {
   std::optional<Shape> y;
   if (const Shape* x = c.shape(0)) {
-    if (x->size() < 2) c.node.fail("input 0: expected rank 2 or more, got {}", typeToString(c.input(0)));
+    if (x->size() < 2)
+      c.node.fail("input 0: expected rank 2 or more, got {}", typeToString(c.input(0)));
     y = Shape(x->size(), 1);
     (*y)[0] = (*x)[0];
     (*y)[1] = (*x)[1];
@@ -36,13 +37,13 @@ void kernel(const EvalContext& c) {
 }
 
 void gradient(GradientContext& c) {
-  c.setInputGradient(
-      0, c.add("simaqat::GlobalAveragePoolGradient", {c.outputGradient()},
-               GlobalAveragePoolGradientAttributes{c.input(0)->type.dims()}));
+  c.setInputGradient(0, c.add("simaqat::GlobalAveragePoolGradient", {c.outputGradient()},
+                              GlobalAveragePoolGradientAttributes{c.input(0)->type.dims()}));
 }
 
 std::vector<OpExample> examples() {
-  return {{"images", {}, {exampleTensor({2, 3, 4, 5})}}, {"sequences", {}, {exampleTensor({2, 3, 7})}}};
+  return {{"images", {}, {exampleTensor({2, 3, 4, 5})}},
+          {"sequences", {}, {exampleTensor({2, 3, 7})}}};
 }
 
 }  // namespace

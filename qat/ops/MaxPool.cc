@@ -57,17 +57,21 @@ void gradient(GradientContext& c) {
 std::vector<OpExample> examples() {
   using Ints = std::vector<int64_t>;
   std::vector<OpExample> list = {
-      {"padded", {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}},
+      {"padded",
+       {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}},
        {exampleTensor({2, 2, 6, 5})}},
-      {"ceil_mode", {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}, {"ceil_mode", int64_t{1}}},
+      {"ceil_mode",
+       {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}, {"ceil_mode", int64_t{1}}},
        {exampleTensor({1, 2, 5, 7})}},
-      {"dilations", {{"kernel_shape", Ints{2, 3}}, {"dilations", Ints{2, 1}}},
+      {"dilations",
+       {{"kernel_shape", Ints{2, 3}}, {"dilations", Ints{2, 1}}},
        {exampleTensor({1, 2, 5, 6})}},
-      {"one axis", {{"kernel_shape", Ints{3}}, {"auto_pad", std::string("SAME_LOWER")},
-                    {"strides", Ints{2}}},
+      {"one axis",
+       {{"kernel_shape", Ints{3}}, {"auto_pad", std::string("SAME_LOWER")}, {"strides", Ints{2}}},
        {exampleTensor({2, 2, 8})}},
       {"three axes", {{"kernel_shape", Ints{2, 2, 2}}}, {exampleTensor({1, 2, 3, 4, 3})}},
-      {"indices", {{"kernel_shape", Ints{2, 2}}, {"storage_order", int64_t{1}}},
+      {"indices",
+       {{"kernel_shape", Ints{2, 2}}, {"storage_order", int64_t{1}}},
        {exampleTensor({1, 2, 4, 3})}},
   };
   list.back().output_count = 2;

@@ -11,9 +11,7 @@ void evaluate(const EvalContext& c) {
   });
 }
 
-void gradient(GradientContext& c) {
-  c.setInputGradient(0, c.add("Neg", {c.outputGradient()}));
-}
+void gradient(GradientContext& c) { c.setInputGradient(0, c.add("Neg", {c.outputGradient()})); }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3})}}}; }
 

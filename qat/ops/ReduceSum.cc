@@ -15,9 +15,7 @@ void kernel(const EvalContext& c) {
                       c.out().data<float>(), c.pool);
 }
 
-void gradient(GradientContext& c) {
-  c.setInputGradient(0, expandReduced(c, c.outputGradient()));
-}
+void gradient(GradientContext& c) { c.setInputGradient(0, expandReduced(c, c.outputGradient())); }
 
 }  // namespace
 

@@ -55,9 +55,9 @@ void run(const EvalContext& c, bool fast) {
   for (int64_t i = 0; i < s.outer * s.inner; ++i) {
     const int64_t label = reader.label(i);
     const T weight = reader.weight(label);
-    const T own = label < 0 ? T{0}
-                            : -weight * log_prob[(i / s.inner * s.classes + label) * s.inner +
-                                                 i % s.inner];
+    const T own =
+        label < 0 ? T{0}
+                  : -weight * log_prob[(i / s.inner * s.classes + label) * s.inner + i % s.inner];
     if (reduction == "none") loss[i] = own;
     sum += static_cast<double>(own);
     weights += static_cast<double>(weight);
@@ -104,13 +104,16 @@ std::vector<OpExample> examples() {
       {"sum", reduction("sum"), {exampleTensor({5, 4}), exampleIntegers({5}, 0, 4)}},
       {"none", reduction("none"), {exampleTensor({5, 4}), exampleIntegers({5}, 0, 4)}},
       {"weights", {}, {exampleTensor({5, 4}), exampleIntegers({5}, 0, 4), weights}},
-      {"ignored", {{"ignore_index", int64_t{-100}}},
+      {"ignored",
+       {{"ignore_index", int64_t{-100}}},
        {exampleTensor({5, 4}), some_ignored, weights}},
-      {"images", reduction("none"),
+      {"images",
+       reduction("none"),
        {exampleTensor({2, 4, 3, 2}), exampleIntegers({2, 3, 2}, 0, 4), weights}},
-      {"two outputs", {},
-       {exampleTensor({2, 4, 3}),
-        exampleIntegers({2, 3}, 0, 4).converted(ElementType::kInt32), weights}},
+      {"two outputs",
+       {},
+       {exampleTensor({2, 4, 3}), exampleIntegers({2, 3}, 0, 4).converted(ElementType::kInt32),
+        weights}},
   };
   list.back().output_count = 2;
   for (OpExample& example : list) example.differentiate = {kScores};

@@ -71,7 +71,8 @@ std::vector<OpExample> examples() {
       {"one", {}, {exampleTensor({2, 3})}},
       {"two", {}, {exampleTensor({2, 3}, 1), exampleTensor({2, 3}, 2)}},
       {"three", {}, {exampleTensor({2, 3}, 1), exampleTensor({2, 3}, 2), exampleTensor({2, 3}, 3)}},
-      {"broadcast", {},
+      {"broadcast",
+       {},
        {exampleTensor({3, 1}, 1), exampleTensor({2, 3, 4}, 2), exampleTensor({4}, 3)}},
   };
 }

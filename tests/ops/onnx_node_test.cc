@@ -45,6 +45,49 @@ bool hasOperators(const onnx::ModelProto& model) {
   });
 }
 
+// float16 can be read, and becomes float; tensors of bfloat16 these files hold as uint16.
+bool hasTypes(const onnx::ModelProto& model) {
+  const auto is = [](const onnx::ValueInfoProto& info, ElementType type) {
+    return info.type().tensor_type().elem_type() == static_cast<int>(type);
+  };
+  const auto readable = [&](const onnx::ValueInfoProto& info) {
+    return info.type().has_tensor_type() && !is(info, ElementType::kString) &&
+           !is(info, ElementType::kBfloat16);
+  };
+  const auto computed = [&](const onnx::ValueInfoProto& info) {
+    return readable(info) && !is(info, ElementType::kFloat16);
+  };
+  const onnx::GraphProto& graph = model.graph();
+  return std::all_of(graph.input().begin(), graph.input().end(), readable) &&
+         std::all_of(graph.output().begin(), graph.output().end(), computed);
+}
+
+int64_t opset(const onnx::ModelProto& model) {
+  for (const auto& entry : model.opset_import()) {
+    if (entry.domain().empty()) return entry.version();
+  }
+  return 0;
+}
+
+// Why a test is not for us; empty where it is.
+std::string reasonToSkip(const std::string& name, const onnx::ModelProto& model) {
+  static const std::map<std::string, std::string> kByName = {
+      {"test_bernoulli", "draws random numbers"},
+      {"test_training_dropout", "draws random numbers"},
+      {"test_dropout_default_old", "drops in training before opset 12, where nothing says"},
+      {"test_dropout_random_old", "drops in training before opset 12, where nothing says"},
+      {"test_pow_types", "several exponents of another type than the base"},
+  };
+  if (!hasOperators(model)) return "operators that are not supported";
+  if (opset(model) < 7) return "an opset before 7";
+  if (!hasTypes(model)) return "types that are not supported";
+  for (const auto& [prefix, reason] : kByName) {
+    const bool drops_nothing = name.find("zero_ratio") != std::string::npos;
+    if (name.rfind(prefix, 0) == 0 && !drops_nothing) return reason;
+  }
+  return "";
+}
+
 // The test's inputs stand in the model as constants, so that shapes follow from them.
 void makeConstant(onnx::ModelProto& model, int index, const fs::path& path) {
   onnx::TensorProto* constant = model.mutable_graph()->add_initializer();
@@ -93,19 +136,28 @@ TEST_CASE("ONNX's node tests") {
   std::set<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(kFolder)) folders.insert(entry.path());
   int passed = 0;
-  int failed = 0;
+  std::map<std::string, int> skipped;
   for (const fs::path& folder : folders) {
-    if (!hasOperators(readModel(folder))) continue;
+    const std::string name = folder.filename();
+    const std::string reason = reasonToSkip(name, readModel(folder));
+    if (!reason.empty()) {
+      ++skipped[reason];
+      continue;
+    }
+    INFO(name);
     std::string message;
     try {
       message = runTest(folder);
     } catch (const Error& error) {
       message = error.what();
     }
-    ++(message.empty() ? passed : failed);
-    if (!message.empty()) std::printf("%s: %s\n", folder.filename().c_str(), message.c_str());
+    CHECK(message == "");
+    if (message.empty()) ++passed;
   }
-  std::printf("ONNX's node tests: %d passed, %d failed\n", passed, failed);
+  std::printf("ONNX's node tests: %d passed\n", passed);
+  for (const auto& [reason, count] : skipped) {
+    std::printf("  %d skipped: %s\n", count, reason.c_str());
+  }
 }
 
 }  // namespace simaqat

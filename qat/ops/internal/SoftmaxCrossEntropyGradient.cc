@@ -8,9 +8,7 @@ namespace {
 // where total is the labels' weights for reduction "mean" and 1 for others.
 enum Input { kLossGradient, kScores, kLabels, kWeights };
 
-void infer(InferContext& c) {
-  c.setOutput(0, c.input(kScores).element, c.input(kScores).shape);
-}
+void infer(InferContext& c) { c.setOutput(0, c.input(kScores).element, c.input(kScores).shape); }
 
 template <class T>
 void run(const EvalContext& c, bool fast) {

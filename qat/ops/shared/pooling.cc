@@ -53,8 +53,7 @@ kernels::PoolShape poolShape(const Node& node, const PoolAttributes& attributes,
     const size_t to = axis + 3 - x.size();
     WindowAxis window = windowAxis(attributes, axis - 2);
     shape.in[to] = x[axis];
-    shape.out[to] =
-        windowOutput(node, attributes.auto_pad, x[axis], window, attributes.ceil_mode);
+    shape.out[to] = windowOutput(node, attributes.auto_pad, x[axis], window, attributes.ceil_mode);
     shape.kernel[to] = window.kernel;
     shape.stride[to] = window.stride;
     shape.dilation[to] = window.dilation;
@@ -64,8 +63,7 @@ kernels::PoolShape poolShape(const Node& node, const PoolAttributes& attributes,
   return shape;
 }
 
-int64_t averageCount(const kernels::PoolShape& s, const PoolIndex& window,
-                     bool count_include_pad) {
+int64_t averageCount(const kernels::PoolShape& s, const PoolIndex& window, bool count_include_pad) {
   int64_t count = 1;
   for (size_t axis = 0; axis < 3; ++axis) {
     const int64_t first = count_include_pad ? -s.pad_begin[axis] : 0;

@@ -32,12 +32,12 @@ void checkQuantizeLinear(const InferContext& c) {
 void downgradeQuantizeLinear(PortableNode& node, int opset) {
   if (opset < 23) node.attributes.erase("precision");
   if (opset >= 21) return;
-  const bool has_zero_point = node.inputs.size() > kQuantizeZeroPoint &&
-                              !node.inputs[kQuantizeZeroPoint].empty();
+  const bool has_zero_point =
+      node.inputs.size() > kQuantizeZeroPoint && !node.inputs[kQuantizeZeroPoint].empty();
   const Tensor* zero_point =
       has_zero_point ? node.constant(node.inputs[kQuantizeZeroPoint]) : nullptr;
-  if (zero_point != nullptr && (zero_point->type() == ElementType::kInt16 ||
-                                zero_point->type() == ElementType::kUint16)) {
+  if (zero_point != nullptr &&
+      (zero_point->type() == ElementType::kInt16 || zero_point->type() == ElementType::kUint16)) {
     node.fail("codes of 16 bits need opset 21 or later");
   }
   if (node.attributes.erase("output_dtype") != 0 && !has_zero_point) {
@@ -72,8 +72,7 @@ const float* zeroPoints(const EvalContext& c) {
 
 int64_t zeroPointWorkspace(const Node& node, int) {
   const Value* zero_point = node.input(kQuantizeZeroPoint);
-  return zero_point == nullptr ? 0
-                               : zero_point->type.size() * static_cast<int64_t>(sizeof(float));
+  return zero_point == nullptr ? 0 : zero_point->type.size() * static_cast<int64_t>(sizeof(float));
 }
 
 }  // namespace simaqat::ops

@@ -58,8 +58,8 @@ void downgradeReduce(PortableNode& node, int opset) {
   if (opset >= (node.op_type == "ReduceSum" ? 13 : 18)) return;
   node.inputToAttribute(1, "axes");
   const auto axes = node.attributes.find("axes");
-  const bool empty = axes == node.attributes.end() ||
-                     std::get<std::vector<int64_t>>(axes->second).empty();
+  const bool empty =
+      axes == node.attributes.end() || std::get<std::vector<int64_t>>(axes->second).empty();
   const auto noop = node.attributes.find("noop_with_empty_axes");
   if (empty && noop != node.attributes.end() && std::get<int64_t>(noop->second) != 0) {
     node.op_type = "Identity";

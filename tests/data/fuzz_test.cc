@@ -1,0 +1,79 @@
+// Damaged files end in an Error, or in an array that is valid all the same; never in a crash.
+#include <algorithm>
+#include <numeric>
+
+#include "qat/base/random.h"
+#include "qat/data/array_reader.h"
+#include "qat/data/manifest.h"
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+using namespace simaqat;
+
+namespace {
+
+// Calls `use` with the path of each damaged copy of `bytes`.
+template <class Use>
+void forEachDamage(const std::string& bytes, Use&& use) {
+  const auto tryBytes = [&](const std::string& damaged) {
+    try {
+      use(writeTestFile("fuzzed", damaged));
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::kInput);
+      CHECK(std::string(error.what()).find("fuzzed") != std::string::npos);
+    }
+  };
+  for (size_t length = 0; length < bytes.size(); ++length) tryBytes(bytes.substr(0, length));
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    for (const unsigned mask : {0x01u, 0x80u, 0xffu}) {
+      std::string damaged = bytes;
+      damaged[i] = static_cast<char>(static_cast<unsigned char>(damaged[i]) ^ mask);
+      tryBytes(damaged);
+    }
+  }
+  const RandomStream random(1, randomPurpose("fuzz"), 0);
+  for (uint64_t round = 0; round < 200; ++round) {
+    std::string damaged = bytes;
+    for (uint64_t flip = 0; flip < 4; ++flip) {
+      const uint64_t draw = round * 8 + flip * 2;
+      damaged[random.below(draw, static_cast<uint32_t>(bytes.size()))] =
+          static_cast<char>(random.below(draw + 1, 256));
+    }
+    tryBytes(damaged);
+  }
+}
+
+void readWhole(const std::string& path) {
+  const Tensor tensor = readArray(path);
+  // Far more than any content here can stand for.
+  CHECK(tensor.bytes() < 100000);
+  const std::byte* bytes = tensor.rawData();
+  std::accumulate(bytes, bytes + tensor.bytes(), 0u,
+                  [](unsigned sum, std::byte byte) { return sum + static_cast<unsigned>(byte); });
+}
+
+Tensor someTensor() { return Tensor::of<int16_t>({2, 2, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2}); }
+
+}  // namespace
+
+TEST_CASE("Damaged .npy") { forEachDamage(npyBytes(someTensor()), readWhole); }
+TEST_CASE("Damaged .npy of bools") {
+  forEachDamage(npyBytes(Tensor::of<bool>({4}, {true, false, true, true})), readWhole);
+}
+TEST_CASE("Damaged IDX") { forEachDamage(idxBytes(someTensor()), readWhole); }
+TEST_CASE("Damaged gzipped .npy") { forEachDamage(gzipped(npyBytes(someTensor())), readWhole); }
+TEST_CASE("Damaged gzipped IDX") { forEachDamage(gzipped(idxBytes(someTensor())), readWhole); }
+TEST_CASE("Damaged .npz") {
+  const std::map<std::string, std::string> members = {{"a.npy", npyBytes(someTensor())},
+                                                      {"b.npy", npyBytes(someTensor())}};
+  for (const bool deflated : {false, true}) {
+    forEachDamage(npzBytes(members, deflated),
+                  [](const std::string& path) { readWhole(path + "#b"); });
+  }
+}
+TEST_CASE("Damaged manifest") {
+  forEachDamage(R"({"splits": {"train": {"fields": {"input": {"array": "a", "transforms": [
+      {"pad_crop": {"padding": 2}}, {"normalize": {"scale": 255, "mean": [0.5], "std": [1]}}
+      ]}}}}})",
+                [](const std::string& path) { loadManifest(path); });
+}

@@ -1,0 +1,204 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "qat/base/log.h"
+#include "qat/base/random.h"
+#include "qat/exec/executor.h"
+#include "qat/train/evaluate.h"
+#include "qat/train/loss.h"
+#include "qat/train/step_graph.h"
+#include "tools/command.h"
+
+namespace simaqat {
+namespace {
+
+int64_t residentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0;
+  int64_t resident = 0;
+  statm >> total >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+int64_t peakResidentBytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+// "input:3x224x224"
+std::pair<std::string, std::vector<int64_t>> parseShape(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  std::vector<int64_t> dims;
+  try {
+    if (colon == std::string::npos) throw std::invalid_argument(text);
+    size_t at = colon + 1;
+    while (at < text.size()) {
+      size_t used = 0;
+      dims.push_back(std::stoll(text.substr(at), &used));
+      at += used;
+      if (at < text.size() && text[at] != 'x') throw std::invalid_argument(text);
+      ++at;
+    }
+  } catch (const std::logic_error&) {
+    throw usageError("--input-shape {}: expected NAME:3x224x224, without the batch", text);
+  }
+  return {text.substr(0, colon), dims};
+}
+
+class BenchCommand : public Command {
+ public:
+  const char* name() const override { return "bench"; }
+  const char* summary() const override { return "time a step on random data"; }
+  const char* footer() const override {
+    return "A training step for a source, prepared or trained model (with the loss given, else\n"
+           "cross_entropy, else the sum of the outputs); an evaluation step for a finalized or\n"
+           "exported one.\n\n"
+           "Examples:\n"
+           "  simaqat bench prepared.onnx --batch-size 64\n"
+           "  simaqat bench model.onnx --batch-size 16 --input-shape input:3x224x224 --json";
+  }
+  void declare(CLI::App& app) override {
+    app.add_option("MODEL", model_, "A model of any stage")->required();
+    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    app.add_option("--batch-size", batch_size_, "Samples a step")->required()
+        ->check(CLI::PositiveNumber);
+    app.add_option("--input-shape", shapes_, "NAME:3x224x224: an input's shape without the batch");
+    app.add_option("--steps", steps_, "Steps that are timed")->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    app.add_option("--warmup", warmup_, "Steps before those")->capture_default_str();
+    app.add_option("--threads", threads_, "Default: all processors");
+    app.add_flag("--json", json_, "One JSON object on standard output");
+  }
+
+  int run() override {
+    ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
+    const Model model = loadModel(model_);
+    for (const std::string& shape : shapes_) sample_dims_.insert(parseShape(shape));
+    const bool trains = model.stage != Stage::kFinalized && model.stage != Stage::kExported;
+    const int64_t resident_before = residentBytes();
+    Executor executor(trains ? trainingStep(model.graph)
+                             : buildInference(model.graph.clone(), Mode::kEvaluate, batch_size_,
+                                              sample_dims_),
+                      pool);
+    const std::vector<Tensor> inputs = randomInputs(executor.graph());
+    for (size_t i = 0; i < inputs.size(); ++i) executor.setInput(i, inputs[i]);
+    std::vector<double> milliseconds;
+    for (int64_t step = 0; step < warmup_ + steps_; ++step) {
+      const auto start = std::chrono::steady_clock::now();
+      executor.compute(step);
+      if (trains) executor.commit();
+      const auto end = std::chrono::steady_clock::now();
+      if (step >= warmup_) {
+        milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
+      }
+    }
+    report(milliseconds, executor.plan().arena_bytes, peakResidentBytes(), resident_before);
+    return 0;
+  }
+
+ private:
+  Graph trainingStep(const Graph& model) {
+    std::vector<std::string> fields = {"labels"};
+    const auto& first = model.outputs.front().value->type;
+    if (loss_.empty() && first.shape && first.rank() >= 2) loss_ = "cross_entropy";
+    Graph joined = model.clone();
+    if (loss_.empty()) {
+      joined = sumOfOutputs(model);
+    } else {
+      const Loss loss = loadLoss(loss_, model, fields);
+      // Whatever the loss wants beyond the model's own values is made up.
+      for (const Value* input : loss.graph.inputs) fields.push_back(input->name());
+      joined = joinLoss(model, loss.graph, bindLoss(loss.graph, model, withoutOutputs(model, fields), {}));
+    }
+    if (first.shape && first.rank() >= 2 && (*first.shape)[1].known()) {
+      classes_ = (*first.shape)[1].value;
+    }
+    OptimizerOptions sgd;
+    sgd.momentum = 0.9f;
+    return buildTrainingStep(std::move(joined), {Mode::kTrain}, sgd, batch_size_, sample_dims_);
+  }
+
+  static std::vector<std::string> withoutOutputs(const Graph& model,
+                                                 std::vector<std::string> fields) {
+    const auto is_output = [&](const std::string& field) {
+      return std::any_of(model.outputs.begin(), model.outputs.end(),
+                         [&](const GraphOutput& output) { return output.name == field; });
+    };
+    fields.erase(std::remove_if(fields.begin(), fields.end(), is_output), fields.end());
+    return fields;
+  }
+
+  // Floats are standard normal, integers classes.
+  std::vector<Tensor> randomInputs(const Graph& graph) const {
+    std::vector<Tensor> inputs;
+    for (const Value* input : graph.inputs) {
+      const RandomStream stream(0, randomPurpose(input->name()), 0);
+      Tensor tensor(input->type.element, input->type.dims());
+      if (input->name() == kLearningRateInput) {
+        // So small that weights stay sound for as long as the benchmark runs.
+        tensor = Tensor::scalar(1e-6f);
+      } else {
+        visitElementType(tensor.type(), [&](auto tag) {
+          using T = decltype(tag);
+          T* data = tensor.mutableData<T>();
+          for (int64_t i = 0; i < tensor.size(); ++i) {
+            const auto index = static_cast<uint64_t>(i);
+            if constexpr (std::is_floating_point_v<T>) {
+              data[i] = static_cast<T>(stream.normal(index));
+            } else {
+              data[i] = static_cast<T>(stream.below(index, static_cast<uint32_t>(classes_)));
+            }
+          }
+        });
+      }
+      inputs.push_back(std::move(tensor));
+    }
+    return inputs;
+  }
+
+  void report(std::vector<double> milliseconds, int64_t arena, int64_t peak,
+              int64_t resident_before) const {
+    std::sort(milliseconds.begin(), milliseconds.end());
+    const double median = milliseconds[milliseconds.size() / 2];
+    const double fastest = milliseconds.front();
+    const double rate = 1000.0 * static_cast<double>(batch_size_) / median;
+    if (json_) {
+      nlohmann::ordered_json json;
+      json["median_ms"] = median;
+      json["fastest_ms"] = fastest;
+      json["samples_per_second"] = rate;
+      json["arena_bytes"] = arena;
+      json["step_memory_bytes"] = peak - resident_before;
+      json["peak_rss_bytes"] = peak;
+      std::printf("%s\n", json.dump().c_str());
+      return;
+    }
+    std::printf("median %.2f ms, fastest %.2f ms a step; %.1f samples/s\n", median, fastest, rate);
+    std::printf("arena %s, step memory %s, peak %s\n", readableBytes(arena).c_str(),
+                readableBytes(peak - resident_before).c_str(), readableBytes(peak).c_str());
+  }
+
+  std::string model_;
+  std::string loss_;
+  int64_t batch_size_ = 0;
+  std::vector<std::string> shapes_;
+  std::map<std::string, std::vector<int64_t>> sample_dims_;
+  int64_t steps_ = 10;
+  int64_t warmup_ = 2;
+  int64_t classes_ = 1;
+  int threads_ = 0;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> makeBenchCommand() { return std::make_unique<BenchCommand>(); }
+
+}  // namespace simaqat
