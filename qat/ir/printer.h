@@ -14,6 +14,9 @@ namespace simaqat {
 //   %y : float[N, 4] = Gemm(%x, %w) {transB = 1} "fc"
 //   next %running_mean = %bn.1
 //   output logits = %y
+//
+// A value on a quantizer's grid has @NAME behind its type. Tensors are cut after eight elements; a
+// name with spaces or punctuation stands in quotes. parser.h reads the same form.
 std::string toText(const Graph& graph);
 
 }  // namespace simaqat

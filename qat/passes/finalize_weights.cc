@@ -186,17 +186,20 @@ float inputScale(const Value* value) {
 }
 
 void lowerWeights(Graph& graph) {
+  // Gathered first: lowering one node removes others.
+  std::vector<std::pair<Node*, Node*>> weighted;
   for (Node* node : graph.nodeSequence()) {
     const int index = node->op().quantization.weight_input;
-    if (index < 0) continue;
-    const Value* weight = node->input(static_cast<size_t>(index));
+    const Value* weight = index < 0 ? nullptr : node->input(static_cast<size_t>(index));
     Node* producer = weight == nullptr ? nullptr : weight->producer();
-    if (producer == nullptr || producer->op().qualifiedName() != "simaqat::FakeQuantize" ||
-        !producer->input(0)->isConstant()) {
-      continue;
+    if (producer != nullptr && producer->op().qualifiedName() == "simaqat::FakeQuantize" &&
+        producer->input(0)->isConstant()) {
+      weighted.emplace_back(node, producer);
     }
-    lowerWeight(graph, node, producer);
-    if (graph.useCount(producer->output()) == 0) graph.removeNode(producer);
+  }
+  for (const auto& [node, fake_quantize] : weighted) {
+    lowerWeight(graph, node, fake_quantize);
+    if (graph.useCount(fake_quantize->output()) == 0) graph.removeNode(fake_quantize);
   }
 }
 
