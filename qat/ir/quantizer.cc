@@ -48,9 +48,17 @@ ScaleAndZeroPoint scaleFromRange(const QuantizerSpec& spec, float lo, float hi) 
   const float zero = std::nearbyint(static_cast<float>(spec.qmin) - lo / scale);
   result.zero_point = static_cast<int32_t>(
       std::clamp(zero, static_cast<float>(spec.qmin), static_cast<float>(spec.qmax)));
-  while (largestValue(spec, result) > spec.upper_bound) {
-    result.scale = std::nextafter(result.scale, 0.0f);
+  // Zero is on every grid, so that a bound below it binds nothing.
+  const auto beyond = [&] {
+    return spec.upper_bound > 0 && result.scale > kSmallestNormal &&
+           largestValue(spec, result) > spec.upper_bound;
+  };
+  if (beyond()) {
+    const auto codes = static_cast<float>(spec.qmax - result.zero_point);
+    result.scale = std::max(std::min(result.scale, spec.upper_bound / codes), kSmallestNormal);
   }
+  // The quotient may have been rounded up.
+  while (beyond()) result.scale = std::nextafter(result.scale, 0.0f);
   return result;
 }
 

@@ -17,7 +17,10 @@ void verifyNode(const Node& node, const std::unordered_set<const Value*>& define
                 "after {}: {} has {} outputs", after, node.describe(), node.outputCount());
   for (size_t i = 0; i < node.inputCount(); ++i) {
     const Value* input = node.input(i);
-    if (input == nullptr) continue;
+    if (input == nullptr) {
+      SIMAQAT_CHECK(i >= op.min_inputs, "after {}: {} lacks input {}", after, node.describe(), i);
+      continue;
+    }
     SIMAQAT_CHECK(defined.count(input) != 0, "after {}: {} uses '{}' before it is defined", after,
                   node.describe(), input->name());
     SIMAQAT_CHECK(std::any_of(input->uses().begin(), input->uses().end(),
@@ -58,8 +61,10 @@ void verify(const Graph& graph, const std::string& after) {
     SIMAQAT_CHECK(variable->source->variable == variable.get(), "after {}: variable '{}'", after,
                   variable->name);
     if (variable->next == nullptr) continue;
+    const TensorType& type = variable->next->type;
     SIMAQAT_CHECK(defined.count(variable->next) != 0 &&
-                      variable->next->type.element == variable->source->type.element,
+                      type.element == variable->source->type.element &&
+                      (!type.isStatic() || type == variable->source->type),
                   "after {}: next value of '{}'", after, variable->name);
   }
 }

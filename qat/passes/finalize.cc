@@ -34,6 +34,13 @@ void freezeForInference(Graph& graph) {
       node->op().specialize(graph, *node, Specialization{Mode::kEvaluate});
     }
   }
+  // A Dropout in front hid the quantizer from those that share their input's.
+  for (const auto& node : graph.nodes()) {
+    if (node->op().quantization.output != OutputQuantization::kShares) continue;
+    for (Value* output : node->outputs()) {
+      if (output->quantizer == nullptr) output->quantizer = node->input(0)->quantizer;
+    }
+  }
   for (const auto& variable : graph.variables()) variable->next = nullptr;
   while (!graph.variables().empty()) graph.freezeVariable(graph.variables().back().get());
   removeDeadCode(graph);

@@ -120,16 +120,31 @@ void setBias(Graph& graph, Node* node, const std::string& name, const LoweredWei
   node->setInput(2, bias);
 }
 
+bool isMatMul(const Node& node) { return node.op().qualifiedName() == "MatMul"; }
+
+// Null where none folds. A MatMul's channels are its last axis, which is a BatchNormalization's
+// where both have rank 2.
 Node* batchNormBehind(const Graph& graph, const Node& node) {
   const Value* value = node.output();
   if (graph.useCount(value) != 1 || value->uses().size() != 1) return nullptr;
   Node* consumer = value->uses()[0].node;
   const bool folds = consumer->op().qualifiedName() == "BatchNormalization" &&
-                     node.op().quantization.fuses_batch_norm && consumer->input(0) == value;
+                     node.op().quantization.fuses_batch_norm && consumer->input(0) == value &&
+                     (!isMatMul(node) || value->type.rank() == 2);
   return folds ? consumer : nullptr;
 }
 
+// A MatMul of matrices as the Gemm that it is, which has room for a bias.
+Node* asGemm(Graph& graph, Node* node) {
+  Value* y = graph.add("Gemm", node->name(), node->inputs(), ops::GemmAttributes{}, node);
+  graph.replaceUses(node->output(), y);
+  graph.removeNode(node);
+  return y->producer();
+}
+
 void lowerWeight(Graph& graph, Node* node, Node* fake_quantize) {
+  Node* batch_norm = batchNormBehind(graph, *node);
+  if (batch_norm != nullptr && isMatMul(*node)) node = asGemm(graph, node);
   const QuantizationTraits& traits = node->op().quantization;
   const auto weight_index = static_cast<size_t>(traits.weight_input);
   const auto& spec = fake_quantize->attributes<QuantizerSpec>();
@@ -138,7 +153,6 @@ void lowerWeight(Graph& graph, Node* node, Node* fake_quantize) {
   const auto channels = static_cast<size_t>(weight.dims()[static_cast<size_t>(spec.axis)]);
 
   Affine affine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
-  Node* batch_norm = batchNormBehind(graph, *node);
   if (batch_norm != nullptr) affine = affineOf(*batch_norm);
   const bool is_gemm = node->op().qualifiedName() == "Gemm";
   const double alpha = is_gemm ? node->attributes<ops::GemmAttributes>().alpha : 1.0;

@@ -156,8 +156,12 @@ class Scaffolder {
     node_options.output_names = {name + "/fake_quantize"};
     Node* node = graph_.addNode("simaqat::FakeQuantize", name + "/fake_quantize", inputs,
                                 wrapAttributes(spec), node_options);
-    const bool leaves = graph_.isOutput(value);
-    graph_.replaceUses(value, node->output(), node);
+    const bool leaves = graph_.isOutput(value) && !spec.perChannel();
+    if (spec.perChannel()) {
+      replaceWeightUses(value, node, spec.axis);
+    } else {
+      graph_.replaceUses(value, node->output(), node);
+    }
     if (leaves) {
       graph_.rename(value, name + "/raw");
       graph_.rename(node->output(), name);
@@ -168,6 +172,19 @@ class Scaffolder {
     node->output()->quantizer = quantizer;
     quantized_[value] = quantizer;
     return quantizer;
+  }
+
+  // A tied weight may serve other purposes: a Gather takes rows of the same table, in front of the
+  // quantizer or behind it, and a node that the recipe switches off stays float.
+  void replaceWeightUses(Value* weight, const Node* fake_quantize, int64_t axis) {
+    const std::vector<Use> uses = weight->uses();
+    for (const Use& use : uses) {
+      const QuantizationTraits& traits = use.node->op().quantization;
+      if (use.node != fake_quantize && traits.weight_input == static_cast<int>(use.index) &&
+          traits.weight_axis(*use.node) == axis && wanted(*use.node)) {
+        use.node->setInput(use.index, fake_quantize->output());
+      }
+    }
   }
 
   // The first node that uses the value, in graph order; null for none.

@@ -1,0 +1,276 @@
+// The scaffolded model, evaluated, and the finalized one give the same outputs.
+#include <cmath>
+#include <cstdio>
+
+#include "qat/passes/finalize.h"
+#include "qat/passes/scaffold.h"
+#include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+struct Agreement {
+  double within_step = 0;  // the share of output elements
+  double largest = 0;      // in steps
+};
+
+float scaleOf(const Graph& scaffolded, const std::string& output) {
+  const Variable* scale = scaffolded.findVariable(output + "/scale");
+  SIMAQAT_CHECK(scale != nullptr, "{}", toText(scaffolded));
+  return *scale->value.data<float>();
+}
+
+// Both graphs on inputs that calibration did not see.
+Agreement agreement(const Graph& scaffolded, const std::vector<Tensor>& inputs) {
+  Graph finalized = scaffolded.clone();
+  finalize(finalized);
+  CHECK(countNodes(finalized, "simaqat::FakeQuantize") == 0);
+  const std::vector<Tensor> expected = run(evaluationOf(scaffolded), inputs);
+  const std::vector<Tensor> got = run(finalized, inputs);
+  Agreement result;
+  int64_t close = 0;
+  int64_t all = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double scale = scaleOf(scaffolded, scaffolded.outputs[i].name);
+    const std::vector<double> a = expected[i].toVector<double>();
+    const std::vector<double> b = got[i].toVector<double>();
+    REQUIRE(a.size() == b.size());
+    for (size_t k = 0; k < a.size(); ++k) {
+      const double steps = std::fabs(a[k] - b[k]) / scale;
+      result.largest = std::max(result.largest, steps);
+      close += steps <= 1.001;
+      ++all;
+    }
+  }
+  result.within_step = static_cast<double>(close) / static_cast<double>(all);
+  return result;
+}
+
+// `edit` changes weights after they got random values.
+void check(const std::string& text, const std::function<void(Graph&)>& edit = {},
+           const ScaffoldOptions& options = {}) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    INFO("seed " << seed);
+    Graph graph = parse(text);
+    randomizeVariables(graph, 100 * seed);
+    if (edit) edit(graph);
+    std::vector<Tensor> calibration;
+    std::vector<Tensor> inputs;
+    for (const Value* input : graph.inputs) {
+      std::vector<int64_t> dims;
+      for (const Dim& dim : *input->type.shape) dims.push_back(dim.known() ? dim.value : 4);
+      calibration.push_back(randomTensor(dims, 7 * seed));
+      inputs.push_back(randomTensor(dims, 7 * seed + 1));
+    }
+    scaffold(graph, options);
+    calibrate(graph, calibration);
+    const Agreement result = agreement(graph, inputs);
+    INFO("largest difference: " << result.largest << " steps");
+    CHECK(result.within_step >= 0.99);
+  }
+}
+
+void setElements(Graph& graph, const std::string& name, const std::vector<float>& values) {
+  float* data = graph.findVariable(name)->value.mutableData<float>();
+  std::copy(values.begin(), values.end(), data);
+}
+
+constexpr char kConvBatchNormRelu[] = R"(
+  input %x : float[N, 3, 9, 9]
+  weight %w : float[8, 3, 3, 3] = [...]
+  weight %b : float[8] = [...]
+  weight %gamma : float[8] = [...]
+  weight %beta : float[8] = [...]
+  batch_norm_statistic %mean : float[8] = [...]
+  batch_norm_statistic %var : float[8] = [...]
+  weight %w2 : float[5, 8, 1, 1] = [...]
+  %c = Conv(%x, %w, %b) {pads = [1, 1, 1, 1]}
+  %n = BatchNormalization(%c, %gamma, %beta, %mean, %var) {epsilon = 0.001}
+  %r = Relu(%n)
+  %y = Conv(%r, %w2)
+  output y = %y)";
+
+TEST_CASE("Conv, BatchNormalization, Relu, Conv") { check(kConvBatchNormRelu); }
+
+TEST_CASE("gamma of every kind") {
+  check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "gamma", {0, 0, 1, 1, 0, 2, 0, 1}); });
+  check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "gamma", {-1, -2, 1, -1, 0, 2, -3, 1}); });
+  check(kConvBatchNormRelu, [](Graph& g) {
+    setElements(g, "gamma", {1e-9f, -1e-9f, 1e-20f, -1e-30f, 1e-38f, 1e-42f, 1e-6f, 1});
+  });
+  // No channel sees its input any more.
+  check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "gamma", std::vector<float>(8, 0)); });
+}
+
+TEST_CASE("variances and weights of every size") {
+  check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "var", {0, 1e-12f, 1e6f, 1e12f, 1}); });
+  check(kConvBatchNormRelu,
+        [](Graph& g) { setElements(g, "w", std::vector<float>(27 * 3, 0)); });
+  check(kConvBatchNormRelu, [](Graph& g) {
+    float* w = g.findVariable("w")->value.mutableData<float>();
+    for (int i = 0; i < 27; ++i) w[i] *= 1e-12f;
+    for (int i = 27; i < 54; ++i) w[i] *= 1e6f;
+  });
+  check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "beta", {1e4f, -1e4f, 30}); });
+}
+
+TEST_CASE("depthwise Conv with relu6") {
+  check(R"(
+    input %x : float[N, 6, 8, 8]
+    weight %w : float[6, 1, 3, 3] = [...]
+    weight %gamma : float[6] = [...]
+    weight %beta : float[6] = [...]
+    batch_norm_statistic %mean : float[6] = [...]
+    batch_norm_statistic %var : float[6] = [...]
+    weight %w2 : float[4, 6, 1, 1] = [...]
+    constant %lo : float[] = [0]
+    constant %hi : float[] = [6]
+    %c = Conv(%x, %w) {group = 6, pads = [1, 1, 1, 1]}
+    %n = BatchNormalization(%c, %gamma, %beta, %mean, %var)
+    %r = Clip(%n, %lo, %hi)
+    %p = Conv(%r, %w2)
+    %y = GlobalAveragePool(%p)
+    output y = %y)");
+}
+
+constexpr char kDense[] = R"(
+  input %x : float[N, 3, 6, 6]
+  weight %w1 : float[4, 3, 3, 3] = [...]
+  weight %w2 : float[2, 3, 3, 3] = [...]
+  weight %gamma : float[6] = [...]
+  weight %beta : float[6] = [...]
+  batch_norm_statistic %mean : float[6] = [...]
+  batch_norm_statistic %var : float[6] = [...]
+  weight %w3 : float[5, 6, 1, 1] = [...]
+  %a = Conv(%x, %w1) {pads = [1, 1, 1, 1]}
+  %ar = Relu(%a)
+  %b = Conv(%x, %w2) {pads = [1, 1, 1, 1]}
+  %c = Concat(%ar, %b) {axis = 1}
+  %n = BatchNormalization(%c, %gamma, %beta, %mean, %var)
+  %r = Relu(%n)
+  %y = Conv(%r, %w3)
+  output y = %y)";
+
+TEST_CASE("Concat and the BatchNormalization behind it") {
+  check(kDense);
+  check(kDense, [](Graph& g) { setElements(g, "gamma", {0, -1, 1e-20f, -1e-6f, 2, 0}); });
+}
+
+TEST_CASE("Concat of values that others use too") {
+  check(R"(
+    input %x : float[N, 3, 6, 6]
+    weight %w1 : float[4, 3, 1, 1] = [...]
+    weight %w2 : float[4, 4, 1, 1] = [...]
+    %a = Conv(%x, %w1)
+    %ar = Relu(%a)
+    %b = Conv(%ar, %w2)
+    %c = Concat(%ar, %b) {axis = 1}
+    %m = MaxPool(%c) {kernel_shape = [2, 2], strides = [2, 2]}
+    %y = GlobalAveragePool(%m)
+    output y = %y)");
+}
+
+TEST_CASE("residual block") {
+  check(R"(
+    input %x : float[N, 4, 6, 6]
+    weight %w1 : float[4, 4, 3, 3] = [...]
+    weight %gamma : float[4] = [...]
+    weight %beta : float[4] = [...]
+    batch_norm_statistic %mean : float[4] = [...]
+    batch_norm_statistic %var : float[4] = [...]
+    %c = Conv(%x, %w1) {pads = [1, 1, 1, 1]}
+    %n = BatchNormalization(%c, %gamma, %beta, %mean, %var)
+    %s = Add(%n, %x)
+    %r = Relu(%s)
+    %p = GlobalAveragePool(%r)
+    %y = Flatten(%p)
+    output s = %s
+    output y = %p)",
+        [](Graph& g) { setElements(g, "gamma", {0, 0, -1, 0}); });
+}
+
+TEST_CASE("Gemm with factors, untransposed, and a BatchNormalization") {
+  const std::string before = R"(
+    input %x : float[N, 12]
+    weight %w : float[12, 7] = [...]
+    weight %b : float[7] = [...]
+    weight %gamma : float[7] = [...]
+    weight %beta : float[7] = [...]
+    batch_norm_statistic %mean : float[7] = [...]
+    batch_norm_statistic %var : float[7] = [...])";
+  check(before + R"(
+    %y = Gemm(%x, %w, %b) {alpha = -0.5, beta = 3.0}
+    output y = %y)");
+  check(before + R"(
+    %g = Gemm(%x, %w, %b) {alpha = 0.25, beta = 2.0}
+    %n = BatchNormalization(%g, %gamma, %beta, %mean, %var)
+    %y = Relu(%n)
+    output y = %y)");
+  check(before + R"(
+    %g = MatMul(%x, %w)
+    %y = BatchNormalization(%g, %gamma, %beta, %mean, %var)
+    output y = %y)");
+  check(before + R"(
+    %y = MatMul(%x, %w)
+    output y = %y)");
+}
+
+TEST_CASE("a BatchNormalization behind a MatMul of higher rank is of another axis") {
+  check(R"(
+    input %x : float[N, 5, 6]
+    weight %w : float[6, 5] = [...]
+    weight %gamma : float[5] = [...]
+    weight %beta : float[5] = [...]
+    batch_norm_statistic %mean : float[5] = [...]
+    batch_norm_statistic %var : float[5] = [...]
+    %m = MatMul(%x, %w)
+    %y = BatchNormalization(%m, %gamma, %beta, %mean, %var)
+    output y = %y)");
+}
+
+TEST_CASE("tied weights, with BatchNormalizations of their own") {
+  check(R"(
+    input %x : float[N, 4, 6, 6]
+    weight %w : float[4, 4, 3, 3] = [...]
+    weight %gamma1 : float[4] = [...]
+    weight %gamma2 : float[4] = [...]
+    weight %beta : float[4] = [...]
+    batch_norm_statistic %mean : float[4] = [...]
+    batch_norm_statistic %var : float[4] = [...]
+    %c1 = Conv(%x, %w) {pads = [1, 1, 1, 1]}
+    %n1 = BatchNormalization(%c1, %gamma1, %beta, %mean, %var)
+    %r1 = Relu(%n1)
+    %c2 = Conv(%r1, %w) {pads = [1, 1, 1, 1]}
+    %y = BatchNormalization(%c2, %gamma2, %beta, %mean, %var)
+    output y = %y)");
+}
+
+TEST_CASE("Dropout, Flatten and Sigmoid") {
+  check(R"(
+    input %x : float[N, 3, 4, 4]
+    weight %w1 : float[6, 3, 1, 1] = [...]
+    weight %w2 : float[5, 96] = [...]
+    weight %b2 : float[5] = [...]
+    constant %ratio : float[] = [0.5]
+    constant %training : bool[] = [1]
+    %c = Conv(%x, %w1)
+    %s = Sigmoid(%c)
+    %d = Dropout(%s, %ratio, %training)
+    %f = Flatten(%d)
+    %y = Gemm(%f, %w2, %b2) {transB = 1}
+    output y = %y)");
+}
+
+TEST_CASE("nodes that the recipe leaves float") {
+  ScaffoldOptions options;
+  options.overrides = {{"", "c", false}};
+  check(kConvBatchNormRelu, {}, options);
+  options.overrides = {{"BatchNormalization", "", false}};
+  check(kDense, {}, options);
+  options.overrides = {{"Concat", "", false}};
+  check(kDense, {}, options);
+}
+
+}  // namespace
+}  // namespace simaqat

@@ -1,0 +1,167 @@
+#include "qat/passes/simplify.h"
+
+#include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+std::string after(const std::function<void(Graph&)>& pass, const std::string& text) {
+  Graph graph = parse(text);
+  pass(graph);
+  removeDeadCode(graph);
+  return linesWith(graph, "");
+}
+
+TEST_CASE("identities go, and a graph output keeps its name") {
+  CHECK(after(removeIdentities, R"(
+    input %x : float[N, 2]
+    %a = Identity(%x)
+    %b = Concat(%a) {axis = 0}
+    %c = Sum(%b)
+    %d = Relu(%c)
+    %e = Identity(%d)
+    output e = %e)") == unindented(R"(
+    input %x : float[N, 2]
+    %e : float[N, 2] = Relu(%x) "d"
+    output e = %e
+)"));
+}
+
+TEST_CASE("an identity that copies an input or a second output stays") {
+  const std::string text = unindented(R"(
+    input %x : float[2]
+    %a : float[2] = Identity(%x) "a"
+    %b : float[2] = Relu(%x) "b"
+    %c : float[2] = Identity(%b) "c"
+    output a = %a
+    output b = %b
+    output c = %c
+)");
+  CHECK(after(removeIdentities, text) == text);
+}
+
+TEST_CASE("a next value passes through an identity") {
+  CHECK(after(removeIdentities, R"(
+    input %x : float[2]
+    weight %w : float[2] = [1, 2]
+    %a = Add(%x, %w)
+    %b = Identity(%a)
+    next %w = %b
+    output y = %a)") == unindented(R"(
+    input %x : float[2]
+    weight %w : float[2] = [1, 2]
+    %a : float[2] = Add(%x, %w) "a"
+    next %w = %a
+    output y = %a
+)"));
+}
+
+TEST_CASE("shape arithmetic of a static shape folds, through what it makes known") {
+  CHECK(after(foldConstants, R"(
+    input %x : float[2, 3, 4]
+    constant %zero : int64[] = [0]
+    constant %rest : int64[1] = [-1]
+    constant %axes : int64[1] = [0]
+    %shape = Shape(%x)
+    %n = Gather(%shape, %zero)
+    %first = Unsqueeze(%n, %axes)
+    %to = Concat(%first, %rest) {axis = 0}
+    %r = Reshape(%x, %to)
+    %again = Shape(%r)
+    %y = Expand(%r, %again)
+    output y = %y)") == unindented(R"(
+    input %x : float[2, 3, 4]
+    constant %to/folded : int64[2] = [2, -1]
+    constant %again/folded : int64[2] = [2, 12]
+    %r : float[2, 12] = Reshape(%x, %to/folded) "r"
+    %y : float[2, 12] = Expand(%r, %again/folded) "y"
+    output y = %y
+)"));
+}
+
+TEST_CASE("variables, random numbers and unknown shapes do not fold") {
+  const std::string text = unindented(R"(
+    input %x : float[N, 2]
+    weight %w : float[2] = [1, 2]
+    constant %c : float[2] = [3, 4]
+    %s : int64[2] = Shape(%x) "s"
+    %a : float[2] = Add(%w, %c) "a"
+    %u : float[2] = RandomUniformLike(%c) "u"
+    output s = %s
+    output a = %a
+    output u = %u
+)");
+  CHECK(after(foldConstants, text) == text);
+}
+
+TEST_CASE("a graph output that folds is a constant") {
+  CHECK(after(foldConstants, R"(
+    constant %c : float[2] = [3, 4]
+    %y = Add(%c, %c)
+    output y = %y)") == unindented(R"(
+    constant %y/folded : float[2] = [6, 8]
+    output y = %y/folded
+)"));
+}
+
+TEST_CASE("dead code goes, what updates a variable stays") {
+  CHECK(after(removeDeadCode, R"(
+    input %x : float[2]
+    input %unused : float[2]
+    weight %w : float[2] = [1, 2]
+    weight %idle : float[2] = [1, 2]
+    batch_norm_statistic %m : float[2] = [0, 0]
+    constant %c : float[2] = [3, 4]
+    %dead = Add(%idle, %c)
+    %more = Relu(%dead)
+    %u = Add(%m, %w)
+    %y = Relu(%x)
+    next %m = %u
+    output y = %y)") == unindented(R"(
+    input %x : float[2]
+    input %unused : float[2]
+    weight %w : float[2] = [1, 2]
+    batch_norm_statistic %m : float[2] = [0, 0]
+    %u : float[2] = Add(%m, %w) "u"
+    %y : float[2] = Relu(%x) "y"
+    next %m = %u
+    output y = %y
+)"));
+}
+
+TEST_CASE("bound symbols reach every type, and shape arithmetic folds") {
+  Graph graph = parse(R"(
+    input %x : float[N, 3, H, 4]
+    constant %zero : int64[1] = [0]
+    constant %rest : int64[1] = [-1]
+    %shape = Shape(%x)
+    %n = Gather(%shape, %zero)
+    %to = Concat(%n, %rest) {axis = 0}
+    %y = Reshape(%x, %to)
+    output y = %y)");
+  bindShapes(graph, {{"N", 8}, {"H", 2}});
+  removeDeadCode(graph);
+  CHECK(linesWith(graph, "") == unindented(R"(
+    input %x : float[8, 3, 2, 4]
+    constant %to/folded : int64[2] = [8, -1]
+    %y : float[8, 24] = Reshape(%x, %to/folded) "y"
+    output y = %y
+)"));
+}
+
+TEST_CASE("shapes that stay unknown are errors that name the culprit") {
+  Graph unbound = parse("input %x : float[N, 3]\n%y = Relu(%x)\noutput y = %y");
+  CHECK_THROWS_WITH(bindShapes(unbound, {{"M", 2}}), ContainsSubstring("input 'x'"));
+  Graph data = parse(R"(
+    input %x : float[2, 3]
+    input %shape : int64[2]
+    %y = Reshape(%x, %shape)
+    output y = %y)");
+  CHECK_THROWS_WITH(bindShapes(data, {}), ContainsSubstring("Reshape 'y' output 'y'"));
+}
+
+}  // namespace
+}  // namespace simaqat
