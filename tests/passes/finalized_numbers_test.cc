@@ -15,10 +15,10 @@ struct Agreement {
   double largest = 0;      // in steps
 };
 
-float scaleOf(const Graph& scaffolded, const std::string& output) {
-  const Variable* scale = scaffolded.findVariable(output + "/scale");
-  SIMAQAT_CHECK(scale != nullptr, "{}", toText(scaffolded));
-  return *scale->value.data<float>();
+// The last quantizer's step, which an operator that only moves values shares with its input.
+float scaleOf(const GraphOutput& output) {
+  SIMAQAT_CHECK(output.value->quantizer != nullptr, "{}", output.name);
+  return *output.value->quantizer->scale->variable->value.data<float>();
 }
 
 // Both graphs on inputs that calibration did not see.
@@ -32,7 +32,7 @@ Agreement agreement(const Graph& scaffolded, const std::vector<Tensor>& inputs) 
   int64_t close = 0;
   int64_t all = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double scale = scaleOf(scaffolded, scaffolded.outputs[i].name);
+    const double scale = scaleOf(scaffolded.outputs[i]);
     const std::vector<double> a = expected[i].toVector<double>();
     const std::vector<double> b = got[i].toVector<double>();
     REQUIRE(a.size() == b.size());
