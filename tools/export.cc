@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "qat/base/log.h"
@@ -116,6 +117,9 @@ class ExportCommand : public Command {
     }
     if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
       throw usageError("{}: a name is given twice", option);
+    }
+    if (std::count(names.begin(), names.end(), "") > 0) {
+      throw usageError("{}: a name is empty", option);
     }
   }
 

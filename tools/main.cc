@@ -47,6 +47,8 @@ int runCommand(Command& command, int argc, char** argv) {
   std::string dump;
   command.declare(app);
   app.set_config("--config", "", "Read options from this file (name=value lines)");
+  // A misspelt name there is as bad as one on the command line.
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_flag("--verbose", verbose, "Say more on standard error");
   app.add_flag("--quiet", quiet, "Warnings and errors only");
   app.add_option("--dump-after", dump, "Print the graph as text after this pass (or all)");

@@ -13,7 +13,10 @@ ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
   *hash = hashHex(text);
   proto::Recipe recipe;
   const auto status = google::protobuf::util::JsonStringToMessage(text, &recipe);
-  if (!status.ok()) throw inputError("{}: {}", path, std::string(status.message()));
+  if (!status.ok()) {
+    const auto reason = status.message();
+    throw inputError("{}: {}", path, onOneLine({reason.data(), reason.size()}));
+  }
   if (!recipe.preset().empty() && recipe.preset() != "sima") {
     throw inputError("{}: preset '{}' is not known (sima is)", path, recipe.preset());
   }

@@ -78,8 +78,10 @@ class TrainCommand : public Command {
         ->check(CLI::IsMember({"last", "best"}));
     app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
     app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
-    app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
-    app.add_option("--checkpoint-every", o.checkpoint_every, "Every so many steps");
+    CLI::Option* checkpoint =
+        app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
+    app.add_option("--checkpoint-every", o.checkpoint_every, "Every so many steps")
+        ->needs(checkpoint);
     app.add_option("--resume", o.resume, "Go on from this checkpoint");
   }
 

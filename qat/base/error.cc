@@ -14,6 +14,20 @@ int exitStatus(ErrorKind kind) {
   return 1;
 }
 
+std::string onOneLine(std::string_view text) {
+  std::string line;
+  for (char c : text) {
+    const bool blank = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  while (!line.empty() && (line.back() == ' ' || line.back() == '^')) line.pop_back();
+  return line;
+}
+
 void checkFailed(const char* file, int line, const char* condition, const std::string& message) {
   throw InternalError(fmt::format("{}:{}: check failed: {}{}{}", file, line, condition,
                                   message.empty() ? "" : ": ", message));

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace simaqat {
@@ -43,6 +44,10 @@ Error runtimeError(fmt::format_string<Args...> format, Args&&... args) {
 
 // 3 for input, 2 for usage, 1 for the rest.
 int exitStatus(ErrorKind kind);
+
+// A message of another library, which may show the place of an error on lines of their own, as one
+// line.
+std::string onOneLine(std::string_view text);
 
 // A broken invariant: a bug of ours, never the user's fault.
 class InternalError : public std::logic_error {

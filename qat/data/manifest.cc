@@ -13,21 +13,6 @@
 namespace simaqat {
 namespace {
 
-// protobuf shows the place of a syntax error on lines of their own; a message of ours is one line.
-std::string onOneLine(std::string_view text) {
-  std::string line;
-  for (char c : text) {
-    const bool blank = c == '\n' || c == '\r' || c == '\t' || c == ' ';
-    if (!blank) {
-      line += c;
-    } else if (!line.empty() && line.back() != ' ') {
-      line += ' ';
-    }
-  }
-  while (!line.empty() && (line.back() == ' ' || line.back() == '^')) line.pop_back();
-  return line;
-}
-
 proto::Manifest parse(const std::string& path, const std::string& json) {
   proto::Manifest message;
   const auto status = google::protobuf::util::JsonStringToMessage(json, &message);

@@ -35,6 +35,11 @@ Executor::Executor(Graph graph, ThreadPool& pool)
     value.mutableRawData();  // a copy of its own
     variables_[variable->name] = std::move(value);
   }
+  for (const Variable* variable : plan_.copies) {
+    if (plan_.locations.at(variable->next).kind == Location::Kind::kVariable) {
+      held_[variable] = Tensor(variable->value.type(), variable->value.dims());
+    }
+  }
   buildInstructions();
 }
 
@@ -111,13 +116,20 @@ void Executor::compute(int64_t step) {
 }
 
 void Executor::commit() {
+  // Another variable's present value is kept before anything changes it.
+  for (auto& [variable, value] : held_) {
+    const TensorView next = viewOf(variable->next);
+    std::memcpy(value.mutableRawData(), next.bytes, value.bytes());
+  }
   for (size_t i = plan_.compute_count; i < instructions_.size(); ++i) {
     runInstruction(instructions_[i], 0);
   }
   for (const Variable* variable : plan_.copies) {
     Tensor& value = variables_.at(variable->name);
     const TensorView next = viewOf(variable->next);
-    std::memcpy(value.mutableRawData(), next.bytes, value.bytes());
+    const auto held = held_.find(variable);
+    std::memcpy(value.mutableRawData(), held == held_.end() ? next.bytes : held->second.rawData(),
+                value.bytes());
   }
 }
 

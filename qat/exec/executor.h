@@ -72,6 +72,8 @@ class Executor {
   // Dimensions that views point to.
   std::unordered_map<const Value*, std::vector<int64_t>> dims_;
   std::unordered_map<std::string, Tensor> variables_;
+  // For variables whose next value is another variable's present one.
+  std::unordered_map<const Variable*, Tensor> held_;
   // Where each input's pointer stands in the instructions.
   std::vector<std::vector<TensorView*>> input_slots_;
 };

@@ -98,8 +98,10 @@ void train(Graph& graph, Node* node) {
   for (size_t slot = 3; slot < 5; ++slot) {
     Value* source = node->input(slot);
     if (source->isConstant() && source->variable == nullptr) {
+      const std::string name = source->name();
+      graph.rename(source, name + "/constant");
       Variable* variable =
-          graph.addVariable(source->name(), VariableRole::kBatchNormStatistic, source->constant);
+          graph.addVariable(name, VariableRole::kBatchNormStatistic, source->constant);
       graph.replaceUses(source, variable->source);
     }
   }

@@ -225,8 +225,10 @@ std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& option
 void bindQuantizers(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (node->op().qualifiedName() == "simaqat::FakeQuantize") {
+      // A graph output gave its name to what leaves, and the quantizer is named after it.
+      const Value* named = graph.isOutput(node->output()) ? node->output() : node->input(0);
       Quantizer* quantizer =
-          graph.addQuantizer(node->input(0)->name(), node->attributes<QuantizerSpec>());
+          graph.addQuantizer(named->name(), node->attributes<QuantizerSpec>());
       quantizer->scale = node->input(1);
       quantizer->zero_point = node->input(2);
       node->output()->quantizer = quantizer;

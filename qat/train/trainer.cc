@@ -73,9 +73,10 @@ class Trainer {
   TrainResult run() {
     if (!options_.resume.empty()) resume();
     MetricsFile metrics(options_.metrics, step_);
-    if (options_.resume.empty()) calibrate();
-    if (total_steps_ > step_) trainSteps(metrics);
-    if (result_.signal == 0) finish(metrics);
+    // A run that was interrupted before its first step calibrates again.
+    if (step_ == 0) calibrate();
+    if (result_.signal == 0 && total_steps_ > step_) trainSteps(metrics);
+    if (result_.signal == 0) finish();
     result_.steps = step_;
     return result_;
   }
@@ -188,7 +189,9 @@ class Trainer {
     loader_options.drop_last = true;
     loader_options.epochs = -1;
     BatchLoader loader(data_, loader_options);
-    for (int64_t i = 0; i < options_.calibrate && interruptSignal == 0; ++i) {
+    for (int64_t i = 0; i < options_.calibrate; ++i) {
+      // Ranges of half a calibration are worth nothing.
+      if (interruptSignal != 0) return interrupted();
       const Batch* batch = loader.next();
       for (size_t k = 0; k < model_.graph.inputs.size(); ++k) {
         executor.setInput(k, batch->fields[k]);
@@ -220,11 +223,18 @@ class Trainer {
       ++step_;
       const bool epoch_ends = step_ % batches_per_epoch_ == 0;
       const int64_t epochs_done = step_ / batches_per_epoch_;
-      if (options_.eval_every > 0 && epoch_ends && epochs_done % options_.eval_every == 0) {
+      // The last evaluation too comes before the checkpoint, so that none is repeated after it.
+      const bool evaluates =
+          options_.eval_every > 0 &&
+          (step_ == total_steps_ || (epoch_ends && epochs_done % options_.eval_every == 0));
+      if (evaluates) {
         progress.endLine();
         evaluate(metrics);
       }
-      if (interruptSignal != 0 && step_ < total_steps_) return interrupted(progress);
+      if (interruptSignal != 0 && step_ < total_steps_) {
+        progress.endLine();
+        return interrupted();
+      }
       const bool due = options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0;
       if (due && !options_.checkpoint.empty()) writeState(options_.checkpoint);
     }
@@ -364,18 +374,14 @@ class Trainer {
     spdlog::info("going on at step {} of {}", step_, total_steps_);
   }
 
-  void interrupted(Progress& progress) {
-    progress.endLine();
+  void interrupted() {
     result_.signal = interruptSignal;
     result_.checkpoint =
         options_.checkpoint.empty() ? options_.output + ".checkpoint" : options_.checkpoint;
     writeState(result_.checkpoint);
   }
 
-  void finish(MetricsFile& metrics) {
-    const bool evaluated_last = options_.eval_every > 0 && step_ > 0 &&
-                                step_ % (options_.eval_every * batches_per_epoch_) == 0;
-    if (options_.eval_every > 0 && !evaluated_last && step_ > 0) evaluate(metrics);
+  void finish() {
     writeModel();
     if (options_.keep_best && best_metric_) {
       for (const auto& variable : model_.graph.variables()) {

@@ -1,6 +1,6 @@
 // The scaffolded model, evaluated, and the finalized one give the same outputs.
 #include <cmath>
-#include <cstdio>
+#include <functional>
 
 #include "qat/passes/finalize.h"
 #include "qat/passes/scaffold.h"
@@ -186,7 +186,7 @@ TEST_CASE("residual block") {
     %p = GlobalAveragePool(%r)
     %y = Flatten(%p)
     output s = %s
-    output y = %p)",
+    output y = %y)",
         [](Graph& g) { setElements(g, "gamma", {0, 0, -1, 0}); });
 }
 

@@ -1,1 +1,267 @@
+#include "qat/passes/scaffold.h"
+
 #include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+// What stands where: "node: output; weight (reason)" for each line of the report.
+std::string placement(Graph& graph, const ScaffoldOptions& options = {}) {
+  std::string text;
+  for (const PlacementEntry& entry : scaffold(graph, options)) {
+    text += entry.node + ": " + entry.output;
+    if (!entry.weight.empty()) text += "; " + entry.weight;
+    if (!entry.reason.empty()) text += "(" + entry.reason + ")";
+    text += "\n";
+  }
+  linesWith(graph, "");  // verifies
+  return text;
+}
+
+constexpr char kNetwork[] = R"(
+  input %x : float[N, 2, 4, 4]
+  weight %w : float[2, 2, 1, 1] = [1, 2, 3, 4]
+  weight %g : float[2] = [1, 1]
+  weight %b : float[2] = [0, 0]
+  batch_norm_statistic %m : float[2] = [0, 0]
+  batch_norm_statistic %v : float[2] = [1, 1]
+  %c = Conv(%x, %w)
+  %n = BatchNormalization(%c, %g, %b, %m, %v)
+  %r = Relu(%n)
+  %s = Add(%r, %x)
+  %sr = Relu(%s)
+  %p = MaxPool(%sr) {kernel_shape = [2, 2], strides = [2, 2]}
+  %f = Flatten(%p)
+  output y = %f)";
+
+TEST_CASE("fused nodes have one quantizer behind them, moved values none") {
+  Graph graph = parse(kNetwork);
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    c: ; int8 per channel (axis 0)(fused with BatchNormalization 'n')
+    n: (fused with Relu 'r')
+    r: uint8 per tensor
+    s: (fused with Relu 'sr')
+    sr: uint8 per tensor
+    p: (shares its input's)
+    f: (shares its input's)
+)"));
+  CHECK(countNodes(graph, "simaqat::FakeQuantize") == 4);
+  CHECK(graph.findValue("f")->quantizer == graph.findValue("sr/fake_quantize")->quantizer);
+  CHECK(linesWith(graph, "%w/fake_quantize :") ==
+        "%w/fake_quantize : float[2, 2, 1, 1] @w = simaqat::FakeQuantize(%w, %w/scale, "
+        "%w/zero_point) {axis = 0, observer = \"channel_max\", qmax = 127, qmin = -127} "
+        "\"w/fake_quantize\"\n");
+  CHECK(linesWith(graph, "%x/fake_quantize :") ==
+        "%x/fake_quantize : float[N, 2, 4, 4] @x = simaqat::FakeQuantize(%x, %x/scale, "
+        "%x/zero_point, %x/range_min, %x/range_max) {qmax = 255, qmin = 0} "
+        "\"x/fake_quantize\"\n");
+  CHECK(linesWith(graph, "range_min :") == unindented(R"(
+    observer_range %x/range_min : float[] = [inf]
+    observer_range %r/range_min : float[] = [inf]
+    observer_range %sr/range_min : float[] = [inf]
+)"));
+}
+
+TEST_CASE("a value that others use too is not fused over") {
+  std::string text = kNetwork;
+  Graph graph = parse(text + "\noutput n = %n");
+  CHECK_THAT(placement(graph), ContainsSubstring("n: uint8 per tensor\n"));
+  CHECK(producerOf(graph, "r").input(0) == graph.findValue("n"));
+}
+
+TEST_CASE("a graph output keeps its name, with its raw value in front") {
+  Graph graph = parse(R"(
+    input %x : float[N, 3]
+    weight %w : float[4, 3] = [1, ...]
+    %logits = Gemm(%x, %w) {transB = 1}
+    %more = Relu(%logits)
+    output logits = %logits
+    output more = %more)");
+  placement(graph);
+  CHECK(linesWith(graph, "%logits/raw :") + linesWith(graph, "%logits :") +
+            linesWith(graph, "output") ==
+        unindented(R"(
+    %logits/raw : float[N, 4] = Gemm(%x/fake_quantize, %w/fake_quantize) {transB = 1} "logits"
+    %logits : float[N, 4] @logits = simaqat::FakeQuantize(%logits/raw, %logits/scale, %logits/zero_point, %logits/range_min, %logits/range_max) {qmax = 255, qmin = 0} "logits/fake_quantize"
+    output logits = %logits
+    output more = %more
+)"));
+}
+
+TEST_CASE("a Clip from 0 is fused and bounds its quantizer") {
+  const std::string text = R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[2, 2, 1] = [1, 2, 3, 4]
+    constant %lo : float[] = [LOW]
+    constant %hi : float[] = [6]
+    %c = Conv(%x, %w)
+    %y = Clip(%c, %lo, %hi)
+    output y = %y)";
+  const auto clipFrom = [&](const std::string& low) {
+    std::string copy = text;
+    return copy.replace(copy.find("LOW"), 3, low);
+  };
+  Graph fused = parse(clipFrom("0"));
+  CHECK_THAT(placement(fused), ContainsSubstring("(fused with Clip 'y')"));
+  CHECK_THAT(linesWith(fused, "%y :"), ContainsSubstring("upper_bound = 6.0"));
+  // From elsewhere it is no activation.
+  Graph apart = parse(clipFrom("-1"));
+  CHECK_THAT(placement(apart), ContainsSubstring("c: uint8 per tensor; int8"));
+}
+
+constexpr char kConcat[] = R"(
+  input %x : float[N, 2, 4]
+  weight %w1 : float[2, 2, 1] = [1, 2, 3, 4]
+  weight %w2 : float[2, 2, 1] = [5, 6, 7, 8]
+  %a = Conv(%x, %w1)
+  %b = Conv(%x, %w2)
+  %c = Concat(%a, %b) {axis = 1}
+  output y = %c
+)";
+
+TEST_CASE("a Concat of values made for it alone has the one quantizer") {
+  Graph graph = parse(kConcat);
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    a: ; int8 per channel (axis 0)(quantized behind Concat 'c')
+    b: ; int8 per channel (axis 0)(quantized behind Concat 'c')
+    c: uint8 per tensor
+)"));
+}
+
+TEST_CASE("otherwise each part has its own") {
+  const std::string own = unindented(R"(
+    x: uint8 per tensor
+    a: uint8 per tensor; int8 per channel (axis 0)
+    b: uint8 per tensor; int8 per channel (axis 0)
+    c: uint8 per tensor
+)");
+  Graph used = parse(std::string(kConcat) + "output b = %b");
+  CHECK(placement(used) == own);
+  std::string twice = kConcat;
+  twice.replace(twice.find("%a, %b)"), 7, "%a, %b, %b)");
+  Graph doubled = parse(twice);
+  CHECK(placement(doubled) == own);
+}
+
+TEST_CASE("a Sigmoid's parameters are fixed") {
+  Graph graph = parse("input %x : float[N, 2]\n%y = Sigmoid(%x)\noutput y = %y");
+  placement(graph);
+  CHECK(linesWith(graph, "%y/") == unindented(R"(
+    quantizer_scale %y/scale : float[] = [0.00390625]
+    quantizer_scale %y/zero_point : float[] = [0]
+    %y/raw : float[N, 2] = Sigmoid(%x/fake_quantize) "y"
+    %y : float[N, 2] @y = simaqat::FakeQuantize(%y/raw, %y/scale, %y/zero_point) {observer = "fixed", qmax = 255, qmin = 0} "y/fake_quantize"
+)"));
+}
+
+TEST_CASE("integers are never quantized") {
+  Graph graph = parse(R"(
+    input %x : float[N, 2]
+    input %i : int64[3]
+    %s = Shape(%x)
+    %g = Gather(%x, %i) {axis = 1}
+    output s = %s
+    output g = %g)");
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    s: (int64)
+    g: (shares its input's)
+)"));
+}
+
+TEST_CASE("overrides: the last that matches wins, and one that matches nothing is an error") {
+  ScaffoldOptions options;
+  options.overrides = {{"Conv", "", false}};
+  Graph off = parse(kNetwork);
+  CHECK_THAT(placement(off, options), ContainsSubstring("c: (off by the recipe)\n"));
+  CHECK(off.findValue("w/fake_quantize") == nullptr);
+
+  options.overrides = {{"", "*", false}, {"", "s*", true}};
+  Graph some = parse(kNetwork);
+  CHECK(placement(some, options) == unindented(R"(
+    x: uint8 per tensor
+    c: (off by the recipe)
+    n: (off by the recipe)
+    r: (off by the recipe)
+    s: (fused with Relu 'sr')
+    sr: uint8 per tensor
+    p: (off by the recipe)
+    f: (off by the recipe)
+)"));
+
+  options.overrides = {{"Conv", "layer?", false}};
+  Graph none = parse(kNetwork);
+  CHECK_THROWS_WITH(scaffold(none, options), ContainsSubstring("layer?"));
+}
+
+TEST_CASE("a tied weight has one quantizer") {
+  Graph graph = parse(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[2, 2, 1] = [1, 2, 3, 4]
+    %a = Conv(%x, %w)
+    %y = Conv(%a, %w)
+    output y = %y)");
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    a: uint8 per tensor; int8 per channel (axis 0)
+    y: uint8 per tensor; int8 per channel (axis 0)
+)"));
+  CHECK(producerOf(graph, "a").input(1) == producerOf(graph, "y/raw").input(1));
+}
+
+TEST_CASE("a table that Gather reads in front of the Gemm it is tied to") {
+  Graph graph = parse(R"(
+    input %i : int64[N]
+    weight %w : float[5, 3] = [1, ...]
+    %e = Gather(%w, %i)
+    %y = Gemm(%e, %w) {transB = 1}
+    output y = %y)");
+  placement(graph);
+  CHECK(producerOf(graph, "e").input(0) == graph.findValue("w"));
+  CHECK(producerOf(graph, "y/raw").input(1) == graph.findValue("w/fake_quantize"));
+}
+
+TEST_CASE("one weight along two axes has a quantizer for each") {
+  Graph graph = parse(R"(
+    input %x : float[N, 3]
+    weight %w : float[5, 3] = [1, ...]
+    %e = Gemm(%x, %w) {transB = 1}
+    %y = Gemm(%e, %w)
+    output y = %y)");
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    e: uint8 per tensor; int8 per channel (axis 0)
+    y: uint8 per tensor; int8 per channel (axis 1)
+)"));
+}
+
+TEST_CASE("a weight that a node off by the recipe shares stays float there") {
+  Graph graph = parse(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[2, 2, 1] = [1, 2, 3, 4]
+    %a = Conv(%x, %w)
+    %y = Conv(%a, %w)
+    output y = %y)");
+  ScaffoldOptions options;
+  options.overrides = {{"", "y", false}};
+  placement(graph, options);
+  CHECK(producerOf(graph, "y").input(1) == graph.findValue("w"));
+}
+
+TEST_CASE("quantizers bound from a file are those that were placed") {
+  Graph graph = parse(kNetwork);
+  scaffold(graph, {});
+  const std::string text = linesWith(graph, "");
+  for (const auto& value : graph.values()) value->quantizer = nullptr;
+  graph.dropUnused();
+  bindQuantizers(graph);
+  CHECK(linesWith(graph, "") == text);
+}
+
+}  // namespace
+}  // namespace simaqat
