@@ -67,10 +67,12 @@ class BenchCommand : public Command {
   void declare(CLI::App& app) override {
     app.add_option("MODEL", model_, "A model of any stage")->required();
     app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    app.add_option("--batch-size", batch_size_, "Samples a step")->required()
+    app.add_option("--batch-size", batch_size_, "Samples a step")
+        ->required()
         ->check(CLI::PositiveNumber);
     app.add_option("--input-shape", shapes_, "NAME:3x224x224: an input's shape without the batch");
-    app.add_option("--steps", steps_, "Steps that are timed")->capture_default_str()
+    app.add_option("--steps", steps_, "Steps that are timed")
+        ->capture_default_str()
         ->check(CLI::PositiveNumber);
     app.add_option("--warmup", warmup_, "Steps before those")->capture_default_str();
     app.add_option("--threads", threads_, "Default: all processors");
@@ -83,10 +85,10 @@ class BenchCommand : public Command {
     for (const std::string& shape : shapes_) sample_dims_.insert(parseShape(shape));
     const bool trains = model.stage != Stage::kFinalized && model.stage != Stage::kExported;
     const int64_t resident_before = residentBytes();
-    Executor executor(trains ? trainingStep(model.graph)
-                             : buildInference(model.graph.clone(), Mode::kEvaluate, batch_size_,
-                                              sample_dims_),
-                      pool);
+    Executor executor(
+        trains ? trainingStep(model.graph)
+               : buildInference(model.graph.clone(), Mode::kEvaluate, batch_size_, sample_dims_),
+        pool);
     const std::vector<Tensor> inputs = randomInputs(executor.graph());
     for (size_t i = 0; i < inputs.size(); ++i) executor.setInput(i, inputs[i]);
     std::vector<double> milliseconds;
@@ -115,7 +117,8 @@ class BenchCommand : public Command {
       const Loss loss = loadLoss(loss_, model, fields);
       // Whatever the loss wants beyond the model's own values is made up.
       for (const Value* input : loss.graph.inputs) fields.push_back(input->name());
-      joined = joinLoss(model, loss.graph, bindLoss(loss.graph, model, withoutOutputs(model, fields), {}));
+      joined = joinLoss(model, loss.graph,
+                        bindLoss(loss.graph, model, withoutOutputs(model, fields), {}));
     }
     if (first.shape && first.rank() >= 2 && (*first.shape)[1].known()) {
       classes_ = (*first.shape)[1].value;

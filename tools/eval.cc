@@ -43,7 +43,8 @@ class EvalCommand : public Command {
     Evaluator evaluator(model.graph, loss ? &*loss : nullptr, binds_, manifest, options_, pool);
     const EvalResult result = evaluator.run(model.graph);
     if (metric_ == "top1" && !result.top1) {
-      throw inputError("{}: top1 needs an output of [N, classes] and a class for each sample", model_);
+      throw inputError("{}: top1 needs an output of [N, classes] and a class for each sample",
+                       model_);
     }
     if (json_) {
       std::printf("%s\n", toJson(result).c_str());

@@ -1,9 +1,10 @@
+#include "qat/onnx/export.h"
+
 #include <algorithm>
 #include <set>
 
 #include "qat/base/log.h"
 #include "qat/onnx/check.h"
-#include "qat/onnx/export.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 #include "tools/command.h"
@@ -89,7 +90,8 @@ class ExportCommand : public Command {
   void renameInputs(Graph& graph) const {
     if (input_names_.empty()) return;
     expectCount("--input-names", input_names_, graph.inputs.size());
-    for (size_t i = 0; i < input_names_.size(); ++i) rename(graph, graph.inputs[i], input_names_[i]);
+    for (size_t i = 0; i < input_names_.size(); ++i)
+      rename(graph, graph.inputs[i], input_names_[i]);
   }
 
   void renameOutputs(Graph& graph) const {

@@ -1,6 +1,7 @@
+#include "qat/passes/finalize.h"
+
 #include "qat/base/log.h"
 #include "qat/onnx/export.h"
-#include "qat/passes/finalize.h"
 #include "tools/command.h"
 
 namespace simaqat {

@@ -69,7 +69,8 @@ struct Sizes {
 Sizes sizesOf(const Graph& graph) {
   Sizes sizes;
   for (const auto& value : graph.values()) {
-    const bool is_weight = value->variable != nullptr && value->variable->role == VariableRole::kWeight;
+    const bool is_weight =
+        value->variable != nullptr && value->variable->role == VariableRole::kWeight;
     const bool is_constant = value->isConstant() && value->producer() == nullptr;
     if (!is_weight && !is_constant) continue;
     const Tensor& tensor = is_weight ? value->variable->value : value->constant;
@@ -80,8 +81,8 @@ Sizes sizesOf(const Graph& graph) {
     }
     sizes.parameters += tensor.size();
     sizes.float_bytes += 4 * tensor.size();
-    sizes.quantized_bytes += quantized ? tensor.size() + 4 * tensor.dims()[0]
-                                       : static_cast<int64_t>(tensor.bytes());
+    sizes.quantized_bytes +=
+        quantized ? tensor.size() + 4 * tensor.dims()[0] : static_cast<int64_t>(tensor.bytes());
   }
   return sizes;
 }
@@ -156,10 +157,11 @@ class InspectCommand : public Command {
     for (const Json& entry : json["quantizers"]) {
       const double lo = entry["scale_min"].get<double>();
       const double hi = entry["scale_max"].get<double>();
-      rows.push_back({text(entry["value"]), text(entry["kind"]),
-                      entry.contains("range") ? text(entry["range"]) : "",
-                      lo == hi ? fmt::format("{:.6g}", lo) : fmt::format("{:.3g} to {:.3g}", lo, hi),
-                      entry.contains("zero_point") ? text(entry["zero_point"]) : ""});
+      rows.push_back(
+          {text(entry["value"]), text(entry["kind"]),
+           entry.contains("range") ? text(entry["range"]) : "",
+           lo == hi ? fmt::format("{:.6g}", lo) : fmt::format("{:.3g} to {:.3g}", lo, hi),
+           entry.contains("zero_point") ? text(entry["zero_point"]) : ""});
     }
     std::printf("\n%s", table(rows).c_str());
   }

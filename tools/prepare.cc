@@ -36,7 +36,8 @@ class PrepareCommand : public Command {
     app.add_option("--batch-size", batch_size_, "Print the planned memory of a step at this size");
     app.add_option("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
         ->capture_default_str();
-    app.add_option("--train", train_, "Train these weights (name patterns or kinds)")->delimiter(',');
+    app.add_option("--train", train_, "Train these weights (name patterns or kinds)")
+        ->delimiter(',');
     app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
   }
 
@@ -114,9 +115,10 @@ class PrepareCommand : public Command {
     for (const auto& variable : step.variables()) {
       state += static_cast<int64_t>(variable->value.bytes());
     }
-    std::printf("\na training step at batch %lld: %s planned for values, %s for weights and state\n",
-                static_cast<long long>(batch), readableBytes(plan.arena_bytes).c_str(),
-                readableBytes(state).c_str());
+    std::printf(
+        "\na training step at batch %lld: %s planned for values, %s for weights and state\n",
+        static_cast<long long>(batch), readableBytes(plan.arena_bytes).c_str(),
+        readableBytes(state).c_str());
   }
 
   std::string model_;

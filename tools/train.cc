@@ -19,9 +19,11 @@ class TrainCommand : public Command {
   }
   const char* footer() const override {
     return "Examples:\n"
-           "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o trained.onnx \\\n"
+           "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o trained.onnx "
+           "\\\n"
            "      --epochs 3 --batch-size 64 --lr 0.01 --schedule cosine\n"
-           "  simaqat train model.onnx --loss loss.onnx --data data.json -o fp32.onnx --init random\n"
+           "  simaqat train model.onnx --loss loss.onnx --data data.json -o fp32.onnx --init "
+           "random\n"
            "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o ptq.onnx \\\n"
            "      --steps 0 --calibrate 100\n"
            "  simaqat train --config train.ini    (lines such as lr=0.01)\n\n"
@@ -38,7 +40,8 @@ class TrainCommand : public Command {
     app.add_option("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
     app.add_option("--epochs", o.epochs, "Passes over the data")->capture_default_str();
     app.add_option("--steps", o.steps, "Steps, instead of epochs");
-    app.add_option("--batch-size", o.batch_size, "Samples a step")->capture_default_str()
+    app.add_option("--batch-size", o.batch_size, "Samples a step")
+        ->capture_default_str()
         ->check(CLI::PositiveNumber);
     OptimizerOptions& sgd = o.optimizer;
     app.add_option("--lr", sgd.learning_rate, "Learning rate")->capture_default_str();
@@ -102,8 +105,9 @@ class TrainCommand : public Command {
       return 128 + result.signal;
     }
     if (result.steps > 0) {
-      spdlog::info("{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
-                   result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
+      spdlog::info(
+          "{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
+          result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
     }
     return 0;
   }

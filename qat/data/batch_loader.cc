@@ -46,10 +46,18 @@ BatchLoader::BatchLoader(std::shared_ptr<const Dataset> dataset, const LoaderOpt
   SIMAQAT_CHECK(options.threads >= 1);
   // One with the caller, one ready, and one for each thread to work on.
   slots_.resize(static_cast<size_t>(options.threads) + 2);
-  for (int i = 0; i < options.threads; ++i) workers_.emplace_back([this] { work(); });
+  try {
+    for (int i = 0; i < options.threads; ++i) workers_.emplace_back([this] { work(); });
+  } catch (...) {
+    // The system has no more threads: those that run end before the members that they use.
+    stop();
+    throw;
+  }
 }
 
-BatchLoader::~BatchLoader() {
+BatchLoader::~BatchLoader() { stop(); }
+
+void BatchLoader::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;

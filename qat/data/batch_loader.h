@@ -59,6 +59,7 @@ class BatchLoader {
   using Order = std::vector<uint32_t>;
 
   void work();
+  void stop();  // and waits until the threads have ended
   Batch* make(int64_t number, const Order& order, Slot& slot) const;
   std::shared_ptr<const Order> orderOf(int64_t epoch) const;
   Slot& slotOf(int64_t number) { return slots_[static_cast<size_t>(number) % slots_.size()]; }

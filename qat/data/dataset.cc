@@ -22,11 +22,14 @@ Dataset::~Dataset() = default;
 
 std::shared_ptr<const Dataset> Dataset::open(const Manifest& manifest, const std::string& split,
                                              const std::vector<FieldSpec>& wanted) {
-  SIMAQAT_CHECK(!wanted.empty());
   const auto found_split = manifest.splits.find(split);
   if (found_split == manifest.splits.end()) {
     throw inputError("{}: has no split '{}'; it has {}", manifest.path, split,
                      namesOf(manifest.splits));
+  }
+  if (wanted.empty()) {
+    throw inputError("{}: split '{}': the model has no input, so no field would be read",
+                     manifest.path, split);
   }
   const std::map<std::string, Field>& fields = found_split->second.fields;
   std::shared_ptr<Dataset> dataset(new Dataset);
@@ -61,6 +64,8 @@ ElementType Dataset::fieldType(size_t field) const { return fields_.at(field)->t
 const std::vector<int64_t>& Dataset::sampleDims(size_t field) const {
   return fields_.at(field)->sampleDims();
 }
+
+std::string Dataset::contentHash(size_t field) const { return fields_.at(field)->contentHash(); }
 
 void Dataset::readSample(size_t field, int64_t sample, std::byte* destination,
                          bool random_transforms, uint64_t seed, int64_t epoch) const {

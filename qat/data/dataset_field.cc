@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "qat/base/hash.h"
 #include "qat/base/random.h"
 #include "qat/data/array_reader.h"
 #include "qat/data/convert.h"
@@ -50,6 +51,13 @@ DatasetField::DatasetField(const Field& field, const FieldSpec& spec)
   addConversion(field.array, spec.type);
   std::copy_if(steps_.begin(), steps_.end(), std::back_inserter(fixed_steps_),
                [](const Step& step) { return !step.random; });
+}
+
+std::string DatasetField::contentHash() const {
+  Hasher hasher;
+  hasher.update(fmt::format("{}{}", elementTypeName(array_.type()), dimsToString(array_.dims())));
+  hasher.update(array_.rawData(), array_.bytes());
+  return hasher.hex();
 }
 
 void DatasetField::fitShape(const std::string& file, const FieldSpec& spec) {

@@ -21,6 +21,7 @@ class DatasetField {
   const std::string& name() const { return name_; }
   ElementType type() const { return type_; }
   const std::vector<int64_t>& sampleDims() const { return dims_; }
+  std::string contentHash() const;
   int64_t samples() const { return array_.dims()[0]; }
 
   void readSample(int64_t sample, std::byte* destination, bool random_transforms, uint64_t seed,

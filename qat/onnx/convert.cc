@@ -37,7 +37,8 @@ std::string readExternal(const onnx::TensorProto& proto, const std::string& fold
   }
   std::error_code code;
   const uint64_t size = fs::file_size(path, code);
-  if (code) throw inputError("tensor '{}': external data file '{}' is missing", proto.name(), location);
+  if (code)
+    throw inputError("tensor '{}': external data file '{}' is missing", proto.name(), location);
   if (offset > size || length > size - offset) {
     throw inputError("tensor '{}': external data file '{}' has {} bytes, expected {} from {} on",
                      proto.name(), location, size, length, offset);
@@ -136,9 +137,9 @@ Tensor toTensor(const onnx::TensorProto& proto, const std::string& folder) {
   if (type == ElementType::kFloat16 || type == ElementType::kBfloat16) {
     return widen(proto, raw, type, std::move(dims));
   }
-  const int64_t listed = std::max({proto.float_data_size(), proto.double_data_size(),
-                                   proto.int32_data_size(), proto.int64_data_size(),
-                                   proto.uint64_data_size()});
+  const int64_t listed =
+      std::max({proto.float_data_size(), proto.double_data_size(), proto.int32_data_size(),
+                proto.int64_data_size(), proto.uint64_data_size()});
   if (raw.empty() ? listed != count : raw.size() != bytes) {
     throw inputError("tensor '{}': dimensions {} ask for {} elements, the file holds {}",
                      proto.name(), dimsToString(dims), count,

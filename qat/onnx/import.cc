@@ -27,7 +27,8 @@ std::string qualified(const onnx::NodeProto& node) {
 onnx::ModelProto parseModel(std::string_view bytes) {
   onnx::ModelProto model;
   google::protobuf::io::ArrayInputStream array(
-      bytes.data(), static_cast<int>(std::min<size_t>(bytes.size(), std::numeric_limits<int>::max())));
+      bytes.data(),
+      static_cast<int>(std::min<size_t>(bytes.size(), std::numeric_limits<int>::max())));
   google::protobuf::io::CodedInputStream stream(&array);
   stream.SetTotalBytesLimit(std::numeric_limits<int>::max());
   const bool parsed = model.ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage();
@@ -213,8 +214,7 @@ class Importer {
       if (!output.empty()) defineName(output);
       outputs.push_back(graph_.addValue(output.empty() ? node.name : output));
     }
-    Node* added =
-        graph_.addNodeWithOutputs(*op, node.name, inputs, outputs, std::move(attributes));
+    Node* added = graph_.addNodeWithOutputs(*op, node.name, inputs, outputs, std::move(attributes));
     graph_.inferTypes(*added);
   }
 
@@ -226,8 +226,8 @@ class Importer {
 
 }  // namespace
 
-Graph importModelBytes(std::string_view bytes, const std::string& origin,
-                       const std::string& folder, const OpRegistry& registry) {
+Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
+                       const OpRegistry& registry) {
   try {
     const onnx::ModelProto model = parseModel(bytes);
     return Importer(model, folder, registry).run();
@@ -237,8 +237,8 @@ Graph importModelBytes(std::string_view bytes, const std::string& origin,
 }
 
 Graph importModel(const std::string& path, const OpRegistry& registry) {
-  return importModelBytes(readFile(path), path,
-                          std::filesystem::path(path).parent_path().string(), registry);
+  return importModelBytes(readFile(path), path, std::filesystem::path(path).parent_path().string(),
+                          registry);
 }
 
 }  // namespace simaqat

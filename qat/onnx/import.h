@@ -17,7 +17,7 @@ namespace simaqat {
 Graph importModel(const std::string& path, const OpRegistry& registry);
 
 // The same from bytes in memory; `origin` stands in messages, `folder` holds external data.
-Graph importModelBytes(std::string_view bytes, const std::string& origin,
-                       const std::string& folder, const OpRegistry& registry);
+Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
+                       const OpRegistry& registry);
 
 }  // namespace simaqat

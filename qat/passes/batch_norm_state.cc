@@ -1,11 +1,12 @@
 #include "qat/passes/batch_norm_state.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <tuple>
 
-#include "qat/ops/shared/batch_norm_attributes.h"
 #include "qat/ir/op.h"
+#include "qat/ops/shared/batch_norm_attributes.h"
 
 namespace simaqat {
 namespace {
@@ -91,6 +92,27 @@ int separateBatchNormState(Graph& graph) {
 
 namespace {
 
+// The node again, with other attributes and so many outputs; those that were there keep their
+// names.
+Node* replace(Graph& graph, Node* node, const BatchNormAttributes& attributes,
+              size_t output_count) {
+  Graph::NodeOptions options;
+  options.before = node;
+  options.output_count = output_count;
+  Node* replacement = graph.addNode("BatchNormalization", node->name(), node->inputs(),
+                                    wrapAttributes(attributes), options);
+  replacement->output()->quantizer = node->output()->quantizer;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(node->outputCount(), output_count); ++i) {
+    names.push_back(node->output(i)->name());
+    graph.replaceUses(node->output(i), replacement->output(i));
+    graph.rename(node->output(i), names[i] + "/replaced");
+  }
+  graph.removeNode(node);
+  for (size_t i = 0; i < names.size(); ++i) graph.rename(replacement->output(i), names[i]);
+  return replacement;
+}
+
 // A training BatchNormalization's outputs 1 and 2 are its statistics after the step.
 void train(Graph& graph, Node* node) {
   BatchNormAttributes attributes = node->attributes<BatchNormAttributes>();
@@ -105,19 +127,7 @@ void train(Graph& graph, Node* node) {
       graph.replaceUses(source, variable->source);
     }
   }
-  Graph::NodeOptions options;
-  options.before = node;
-  options.output_count = 3;
-  Node* replacement = graph.addNode("BatchNormalization", node->name(), node->inputs(),
-                                    wrapAttributes(attributes), options);
-  const std::string name = node->output()->name();
-  replacement->output()->quantizer = node->output()->quantizer;
-  for (size_t i = 0; i < node->outputCount(); ++i) {
-    graph.replaceUses(node->output(i), replacement->output(i));
-  }
-  graph.rename(node->output(), name + "/replaced");
-  graph.removeNode(node);
-  graph.rename(replacement->output(), name);
+  Node* replacement = replace(graph, node, attributes, 3);
   // Where a later node shares the state, it goes on from what this one made of it.
   for (size_t slot = 3; slot < 5; ++slot) {
     Value* before = replacement->input(slot);
@@ -138,15 +148,7 @@ void freeze(Graph& graph, Node* node) {
   for (size_t i = 1; i < node->outputCount(); ++i) {
     graph.replaceUses(node->output(i), node->input(i + 2));
   }
-  const std::string name = node->output()->name();
-  Graph::NodeOptions options;
-  options.before = node;
-  Node* replacement = graph.addNode("BatchNormalization", node->name(), node->inputs(),
-                                    wrapAttributes(attributes), options);
-  graph.replaceUses(node->output(), replacement->output());
-  graph.rename(node->output(), name + "/replaced");
-  graph.removeNode(node);
-  graph.rename(replacement->output(), name);
+  replace(graph, node, attributes, 1);
 }
 
 }  // namespace

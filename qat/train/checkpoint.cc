@@ -46,6 +46,12 @@ void writeCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
   header.set_loss_hash(checkpoint.loss_hash);
   header.set_manifest_hash(checkpoint.manifest_hash);
   header.set_options_hash(checkpoint.options_hash);
+  for (const auto& [place, hash] : checkpoint.data_hashes) {
+    proto::DataHash* entry = header.add_data_hashes();
+    entry->set_split(place.first);
+    entry->set_field(place.second);
+    entry->set_hash(hash);
+  }
   header.set_step(checkpoint.step);
   header.set_epoch(checkpoint.epoch);
   header.set_batch(checkpoint.batch);
@@ -80,9 +86,9 @@ Checkpoint readCheckpoint(const std::string& path) {
   std::string_view rest = bytes;
   if (rest.substr(0, kMark.size()) != kMark) throw inputError("{}: is not a checkpoint", path);
   const size_t head_at = kMark.size() + sizeof(uint64_t);
-  const bool whole = bytes.size() >= head_at + kHashDigits &&
-                     hashHex(rest.substr(0, rest.size() - kHashDigits)) ==
-                         rest.substr(rest.size() - kHashDigits);
+  const bool whole =
+      bytes.size() >= head_at + kHashDigits &&
+      hashHex(rest.substr(0, rest.size() - kHashDigits)) == rest.substr(rest.size() - kHashDigits);
   if (!whole) throw inputError("{}: the checkpoint is truncated or damaged", path);
   uint64_t length = 0;
   std::memcpy(&length, bytes.data() + kMark.size(), sizeof(length));
@@ -97,6 +103,9 @@ Checkpoint readCheckpoint(const std::string& path) {
   checkpoint.loss_hash = header.loss_hash();
   checkpoint.manifest_hash = header.manifest_hash();
   checkpoint.options_hash = header.options_hash();
+  for (const proto::DataHash& entry : header.data_hashes()) {
+    checkpoint.data_hashes[{entry.split(), entry.field()}] = entry.hash();
+  }
   checkpoint.step = header.step();
   checkpoint.epoch = header.epoch();
   checkpoint.batch = header.batch();

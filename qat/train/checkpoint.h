@@ -5,16 +5,21 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "qat/base/tensor.h"
 
 namespace simaqat {
+
+// A hash of the numbers that each array of the data holds, by split and field.
+using DataHashes = std::map<std::pair<std::string, std::string>, std::string>;
 
 struct Checkpoint {
   std::string model_hash;
   std::string loss_hash;
   std::string manifest_hash;
   std::string options_hash;
+  DataHashes data_hashes;
   int64_t step = 0;   // the next one to take
   int64_t epoch = 0;  // its epoch, and its batch in that epoch
   int64_t batch = 0;

@@ -170,8 +170,9 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
     throw inputError("the model fixes the batch to {}, and --batch-size is {}", fixed,
                      options.batch_size);
   }
-  self.options.batch_size =
-      fixed > 0 ? fixed : options.batch_size > 0 ? options.batch_size : kDefaultBatch;
+  self.options.batch_size = fixed > 0                ? fixed
+                            : options.batch_size > 0 ? options.batch_size
+                                                     : kDefaultBatch;
   const std::vector<std::string> fields = fieldNames(manifest, options.split);
 
   std::vector<FieldSpec> wanted = fieldSpecs(model.inputs);
@@ -204,6 +205,8 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
 }
 
 Evaluator::~Evaluator() = default;
+
+const Dataset& Evaluator::data() const { return *impl_->data; }
 
 EvalResult Evaluator::run(const Graph& model) {
   Impl& self = *impl_;

@@ -43,6 +43,8 @@ class Evaluator {
             const Manifest& manifest, const EvalOptions& options, ThreadPool& pool);
   ~Evaluator();
 
+  const Dataset& data() const;
+
   // Evaluates the model, which has the inputs and outputs of the one given at construction, with
   // the present values of its variables. The last batch may be smaller; where the model fixes its
   // batch it is filled up, and what was filled does not count.

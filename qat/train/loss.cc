@@ -31,7 +31,8 @@ std::string targetField(const std::string& loss, const Graph& model,
   }
   if (targets.size() != 1) {
     throw inputError(
-        "the loss {} takes the only field of the data that is no input of the model; there are {}{}",
+        "the loss {} takes the only field of the data that is no input of the model; there are "
+        "{}{}",
         loss, targets.size(), targets.empty() ? "" : fmt::format(": {}", fmt::join(targets, ", ")));
   }
   return targets[0];
@@ -94,9 +95,11 @@ std::map<std::string, LossSource> bindLoss(const Graph& loss, const Graph& model
   for (const Value* input : loss.inputs) wanted[input->name()] = input->name();
   for (const std::string& bind : binds) {
     const size_t equals = bind.find('=');
-    if (equals == std::string::npos) throw usageError("--bind {}: expected LOSS_INPUT=SOURCE", bind);
+    if (equals == std::string::npos)
+      throw usageError("--bind {}: expected LOSS_INPUT=SOURCE", bind);
     const std::string name = bind.substr(0, equals);
-    if (wanted.count(name) == 0) throw usageError("--bind {}: the loss has no input '{}'", bind, name);
+    if (wanted.count(name) == 0)
+      throw usageError("--bind {}: the loss has no input '{}'", bind, name);
     wanted[name] = bind.substr(equals + 1);
   }
   std::map<std::string, LossSource> sources;
@@ -110,14 +113,16 @@ std::map<std::string, LossSource> bindLoss(const Graph& loss, const Graph& model
       found.push_back({LossSource::Kind::kField, source});
     }
     if (found.empty()) {
-      throw inputError("loss input '{}': nothing provides '{}' (no output or input of the model and "
-                       "no field of the data has that name; --bind {}=SOURCE names another)",
-                       input, source, input);
+      throw inputError(
+          "loss input '{}': nothing provides '{}' (no output or input of the model and "
+          "no field of the data has that name; --bind {}=SOURCE names another)",
+          input, source, input);
     }
     if (found.size() > 1) {
-      throw inputError("loss input '{}': '{}' is both an output of the model and a field of the "
-                       "data; rename one, or use --bind",
-                       input, source);
+      throw inputError(
+          "loss input '{}': '{}' is both an output of the model and a field of the "
+          "data; rename one, or use --bind",
+          input, source);
     }
     sources.emplace(input, found[0]);
   }

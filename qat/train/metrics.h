@@ -22,8 +22,7 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  void step(int64_t step, int64_t epoch,
-            const std::vector<std::pair<std::string, double>>& values);
+  void step(int64_t step, int64_t epoch, const std::vector<std::pair<std::string, double>>& values);
   void evaluation(int64_t step, int64_t epoch, const EvalResult& result);
 
  private:

@@ -53,12 +53,15 @@ const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stag
 Model loadModel(const std::string& path, BatchNormPolicy policy) {
   const std::string bytes = readFile(path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  Model model{importModelBytes(bytes, path, folder, opRegistry()), Stage::kSource, path,
-              hashHex(bytes), {}};
+  Model model{importModelBytes(bytes, path, folder, opRegistry()),
+              Stage::kSource,
+              path,
+              hashHex(bytes),
+              {}};
   try {
     model.stage = stageOf(model.graph, path);
-    model.warnings = canonicalize(
-        model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
+    model.warnings =
+        canonicalize(model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
     bindQuantizers(model.graph);
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", path, error.what()));

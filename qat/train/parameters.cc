@@ -102,7 +102,8 @@ void initializeRandomly(Graph& graph, uint64_t seed) {
       const int64_t axis = use->node->op().quantization.weight_axis(*use->node);
       const auto& dims = variable->value.dims();
       const int64_t outputs = axis < 0 ? dims.back() : dims[static_cast<size_t>(axis)];
-      const double fan_in = static_cast<double>(variable->value.size()) / static_cast<double>(outputs);
+      const double fan_in =
+          static_cast<double>(variable->value.size()) / static_cast<double>(outputs);
       const RandomStream stream(seed, randomPurpose("init/" + variable->name), 0);
       const auto deviation = static_cast<float>(std::sqrt(2.0 / fan_in));
       float* data = variable->value.mutableData<float>();

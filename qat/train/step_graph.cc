@@ -18,9 +18,9 @@ void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gr
   for (const auto& [variable, gradient] : gradients) all.push_back(gradient);
   Graph::NodeOptions node_options;
   node_options.output_count = 2;
-  Node* norm = graph.addNode("simaqat::GradientNorm", "simaqat/gradient_norm", all,
-                             wrapAttributes(ops::GradientNormAttributes{options.clip_norm}),
-                             node_options);
+  Node* norm =
+      graph.addNode("simaqat::GradientNorm", "simaqat/gradient_norm", all,
+                    wrapAttributes(ops::GradientNormAttributes{options.clip_norm}), node_options);
   graph.outputs.push_back({norm->output()->name(), norm->output()});
   Value* rate = graph.addInput(kLearningRateInput, {ElementType::kFloat, Shape{}});
   for (const auto& [variable, gradient] : gradients) {

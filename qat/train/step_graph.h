@@ -15,7 +15,8 @@ constexpr char kLearningRateInput[] = "simaqat/learning_rate";
 
 // Gives every input its static type: dimension 0 is `batch` where it is symbolic, the others come
 // from `sample_dims` (of one sample, by input name). An Error where a fixed dimension disagrees.
-void bindInputs(Graph& graph, int64_t batch, const std::map<std::string, std::vector<int64_t>>& sample_dims);
+void bindInputs(Graph& graph, int64_t batch,
+                const std::map<std::string, std::vector<int64_t>>& sample_dims);
 
 // From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'
 // norm; a last input is the learning rate.

@@ -29,6 +29,14 @@ namespace {
 
 using VariableMap = std::map<std::string, Tensor>;
 
+// Gives the graph's variables the values that the state has for them.
+void assign(Graph& graph, const VariableMap& state) {
+  for (const auto& variable : graph.variables()) {
+    const auto value = state.find(variable->name);
+    if (value != state.end()) variable->value = value->second;
+  }
+}
+
 // "NAME:min" or "NAME:max".
 struct BestBy {
   std::string name;
@@ -37,13 +45,15 @@ struct BestBy {
   static BestBy parse(const std::string& text) {
     const size_t colon = text.rfind(':');
     const std::string way = colon == std::string::npos ? "" : text.substr(colon + 1);
-    if (way != "min" && way != "max") throw usageError("--best-by {}: expected NAME:min or NAME:max", text);
+    if (way != "min" && way != "max")
+      throw usageError("--best-by {}: expected NAME:min or NAME:max", text);
     return {text.substr(0, colon), way == "max"};
   }
   double of(const EvalResult& result) const {
     if (name == "top1" && result.top1) return *result.top1;
     for (size_t i = 0; i < result.losses.size(); ++i) {
-      if (result.losses[i].first == name || (i == 0 && name == "loss")) return result.losses[i].second;
+      if (result.losses[i].first == name || (i == 0 && name == "loss"))
+        return result.losses[i].second;
     }
     throw usageError("--best-by {}: evaluation gives no '{}'", name, name);
   }
@@ -68,6 +78,7 @@ class Trainer {
     for (const std::string& warning : model_.warnings) spdlog::warn("{}", warning);
     prepareModel();
     openData();
+    if (options_.eval_every > 0) openEvaluation();
   }
 
   TrainResult run() {
@@ -87,8 +98,8 @@ class Trainer {
     selectTrainable(graph, options_.train_patterns, options_.freeze_patterns);
     if (options_.random_init) {
       if (model_.stage != Stage::kSource) {
-        throw usageError("--init random is for an FP32 training graph, and {} is {}", options_.model,
-                         stageName(model_.stage));
+        throw usageError("--init random is for an FP32 training graph, and {} is {}",
+                         options_.model, stageName(model_.stage));
       }
       initializeRandomly(graph, options_.seed);
     }
@@ -99,8 +110,8 @@ class Trainer {
   void openData() {
     const int64_t fixed = fixedBatch(model_.graph);
     if (fixed > 0 && fixed != options_.batch_size) {
-      throw inputError("{}: the model fixes the batch to {}, and --batch-size is {}", options_.model,
-                       fixed, options_.batch_size);
+      throw inputError("{}: the model fixes the batch to {}, and --batch-size is {}",
+                       options_.model, fixed, options_.batch_size);
     }
     joined_ = std::make_unique<Graph>(joinLoss(
         model_.graph, loss_.graph, bindLoss(loss_.graph, model_.graph, fields_, options_.binds)));
@@ -114,6 +125,13 @@ class Trainer {
                        options_.split, data_->size(), options_.batch_size);
     }
     total_steps_ = options_.steps >= 0 ? options_.steps : options_.epochs * batches_per_epoch_;
+    addDataHashes(options_.split, *data_);
+  }
+
+  void addDataHashes(const std::string& split, const Dataset& data) {
+    for (size_t i = 0; i < data.fieldCount(); ++i) {
+      data_hashes_[{split, data.fieldName(i)}] = data.contentHash(i);
+    }
   }
 
   // ---- Phases ------------------------------------------------------------------------------
@@ -134,15 +152,12 @@ class Trainer {
     const bool same = executor_ != nullptr && now.freeze_batch_norm == phase_.freeze_batch_norm &&
                       now.freeze_observers == phase_.freeze_observers;
     if (same) return;
-    VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
-    for (const auto& variable : joined_->variables()) {
-      const auto value = state.find(variable->name);
-      if (value != state.end()) variable->value = value->second;
-    }
-    executor_ = std::make_unique<Executor>(
-        buildTrainingStep(joined_->clone(), now, options_.optimizer, options_.batch_size,
-                          sample_dims_),
-        pool_);
+    const VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
+    assign(*joined_, state);
+    executor_ =
+        std::make_unique<Executor>(buildTrainingStep(joined_->clone(), now, options_.optimizer,
+                                                     options_.batch_size, sample_dims_),
+                                   pool_);
     executor_->setSeed(options_.seed);
     for (const auto& variable : executor_->graph().variables()) {
       const auto value = state.find(variable->name);
@@ -158,7 +173,8 @@ class Trainer {
                   executor_->plan().lower_bound_bytes);
   }
 
-  // Every variable: those that the step's graph has as it has them, the others as they were.
+  // Every variable: those that the step's graph has as it has them, the others as they were, such
+  // as ranges that are frozen.
   VariableMap currentState() const {
     VariableMap state;
     for (const auto& variable : joined_->variables()) state[variable->name] = variable->value;
@@ -176,8 +192,8 @@ class Trainer {
 
   void calibrate() {
     if (options_.calibrate == 0) return;
-    Graph graph = buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size,
-                                 sample_dims_);
+    Graph graph =
+        buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size, sample_dims_);
     const bool observes = std::any_of(graph.variables().begin(), graph.variables().end(),
                                       [](const auto& v) { return v->next != nullptr; });
     if (!observes) throw inputError("{}: has no observers to calibrate", options_.model);
@@ -275,9 +291,9 @@ class Trainer {
   void notFinite(Progress& progress) {
     progress.endLine();
     const std::string node = executor_->firstNonFinite(step_);
-    const std::string message =
-        fmt::format("step {}: the loss or a gradient is not finite; {}", step_,
-                    node.empty() ? "the data or a weight is not" : node + " made the first such value");
+    const std::string message = fmt::format(
+        "step {}: the loss or a gradient is not finite; {}", step_,
+        node.empty() ? "the data or a weight is not" : node + " made the first such value");
     if (!options_.skip_nonfinite) {
       throw runtimeError("{} (--on-nonfinite skip leaves such steps out)", message);
     }
@@ -287,24 +303,28 @@ class Trainer {
 
   // ---- Evaluation --------------------------------------------------------------------------
 
+  // Before the first step, so that bad data is not found after an epoch.
+  void openEvaluation() {
+    EvalOptions eval_options;
+    eval_options.split = evalSplit();
+    eval_options.batch_size = options_.batch_size;
+    evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
+                                             eval_options, pool_);
+    addDataHashes(eval_options.split, evaluator_->data());
+  }
+
   std::string evalSplit() const {
     if (!options_.eval_split.empty()) return options_.eval_split;
     for (const char* name : {"validation", "val", "test"}) {
       if (manifest_.splits.count(name) != 0) return name;
     }
-    throw inputError("{}: has no split to evaluate on (validation, val or test; --eval-split names "
-                     "another)",
-                     manifest_.path);
+    throw inputError(
+        "{}: has no split to evaluate on (validation, val or test; --eval-split names "
+        "another)",
+        manifest_.path);
   }
 
   void evaluate(MetricsFile& metrics) {
-    if (evaluator_ == nullptr) {
-      EvalOptions eval_options;
-      eval_options.split = evalSplit();
-      eval_options.batch_size = options_.batch_size;
-      evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
-                                               eval_options, pool_);
-    }
     writeModel();
     const EvalResult evaluation = evaluator_->run(model_.graph);
     metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
@@ -321,7 +341,7 @@ class Trainer {
 
   // The present state in the model's graph, quantizers' stored parameters included.
   void writeModel() {
-    if (executor_ != nullptr) executor_->writeBack(model_.graph);
+    assign(model_.graph, currentState());
     refreshQuantizers(model_.graph);
   }
 
@@ -333,6 +353,7 @@ class Trainer {
     checkpoint.loss_hash = loss_.hash;
     checkpoint.manifest_hash = manifest_.hash;
     checkpoint.options_hash = hashHex(describeOptions(options_));
+    checkpoint.data_hashes = data_hashes_;
     checkpoint.step = step_;
     checkpoint.epoch = step_ / batches_per_epoch_;
     checkpoint.batch = step_ % batches_per_epoch_;
@@ -356,6 +377,14 @@ class Trainer {
     compare("loss", loss_.hash, checkpoint.loss_hash);
     compare("manifest", manifest_.hash, checkpoint.manifest_hash);
     compare("set of options", hashHex(describeOptions(options_)), checkpoint.options_hash);
+    for (const auto& [place, hash] : data_hashes_) {
+      const auto then = checkpoint.data_hashes.find(place);
+      if (then == checkpoint.data_hashes.end() || then->second == hash) continue;
+      const auto& [split, field] = place;
+      throw inputError("{}: split '{}', field '{}': {} has changed since the run wrote {}",
+                       manifest_.path, split, field,
+                       manifest_.splits.at(split).fields.at(field).array, options_.resume);
+    }
     step_ = checkpoint.step;
     result_.skipped_steps = checkpoint.skipped_steps;
     best_metric_ = checkpoint.best_metric;
@@ -366,11 +395,8 @@ class Trainer {
       if (value == restored_.end() || value->second.dims() != variable->value.dims()) {
         throw inputError("{}: lacks the variable '{}'", options_.resume, variable->name);
       }
-      variable->value = value->second;
     }
-    for (const auto& variable : model_.graph.variables()) {
-      variable->value = restored_.at(variable->name);
-    }
+    assign(*joined_, restored_);
     spdlog::info("going on at step {} of {}", step_, total_steps_);
   }
 
@@ -384,9 +410,7 @@ class Trainer {
   void finish() {
     writeModel();
     if (options_.keep_best && best_metric_) {
-      for (const auto& variable : model_.graph.variables()) {
-        variable->value = best_state_.at(variable->name);
-      }
+      assign(model_.graph, best_state_);
       refreshQuantizers(model_.graph);
     }
     Graph& graph = model_.graph;
@@ -409,6 +433,7 @@ class Trainer {
   std::unique_ptr<Graph> joined_;
   std::shared_ptr<const Dataset> data_;
   std::map<std::string, std::vector<int64_t>> sample_dims_;
+  DataHashes data_hashes_;
   int64_t batches_per_epoch_ = 0;
   int64_t total_steps_ = 0;
 

@@ -1,0 +1,320 @@
+// Bad input: exit status 3, one line on standard error that names the culprit, and the output file
+// as it was. Bad command lines: exit status 2.
+#include <filesystem>
+
+#include "tests/catch.h"
+#include "tests/cli/run.h"
+#include "tests/cli/samples.h"
+
+namespace fs = std::filesystem;
+using Catch::Matchers::ContainsSubstring;
+using namespace simaqat::cli;
+
+namespace {
+
+// Runs the command with an output file that is there already and one that is not.
+Result runUntouched(const Args& args) {
+  const std::string folder = scratch("out/");
+  for (const char* before : {"as it was", ""}) {
+    const std::string output = folder + "output.onnx";
+    fs::remove(output);
+    if (*before != '\0') saveText(before, output);
+    Result result = run(args + Args{"-o", output});
+    CHECK(bytesOf(output) == before);
+    CHECK(fs::exists(output) == (*before != '\0'));
+    // No temporary file stays behind.
+    for (const auto& entry : fs::directory_iterator(folder)) CHECK(entry.path() == output);
+    if (*before == '\0') return result;
+  }
+  return {};
+}
+
+void checkOneLine(const Result& result, const std::vector<std::string>& pieces) {
+  INFO(result.err);
+  CHECK(result.status == 3);
+  CHECK(linesOf(result.err).size() == 1);
+  CHECK(result.err.rfind("error: ", 0) == 0);
+  for (const std::string& piece : pieces) CHECK_THAT(result.err, ContainsSubstring(piece));
+}
+
+void expectBadInput(const Args& args, const std::vector<std::string>& pieces) {
+  INFO(Catch::StringMaker<Args>::convert(args));
+  checkOneLine(runUntouched(args), pieces);
+}
+
+Args trainArgs(const std::string& model, const std::string& manifest,
+               const std::string& loss = "cross_entropy") {
+  return {"train",  model,      "--loss", loss,           "--data",
+          manifest, "--epochs", "1",      "--batch-size", "16"};
+}
+
+std::string manifestWith(const std::string& name, const std::string& images,
+                         const std::string& labels) {
+  return saveText(R"({"splits": {"train": {"fields": {"input": {"array": ")" + images +
+                      R"("}, "labels": {"array": ")" + labels + R"("}}}}})",
+                  scratch("stages/" + name));
+}
+
+// The mean of the difference of "logits" and an input of that name.
+std::string lossWithInput(const std::string& name) {
+  onnx::ModelProto loss = emptyModel();
+  addInput(loss, "logits", onnx::TensorProto::FLOAT, {"N", "4"});
+  addInput(loss, name, onnx::TensorProto::FLOAT, {"N", "4"});
+  addNode(loss, "Sub", {"logits", name}, {"difference"});
+  onnx::AttributeProto* keep =
+      addNode(loss, "ReduceMean", {"difference"}, {"loss"})->add_attribute();
+  keep->set_name("keepdims");
+  keep->set_type(onnx::AttributeProto::INT);
+  keep->set_i(0);
+  addOutput(loss, "loss");
+  return save(loss, scratch("loss-" + name + ".onnx"));
+}
+
+// What cross_entropy is, from a file.
+std::string crossEntropyFile() {
+  onnx::ModelProto loss = emptyModel();
+  addInput(loss, "logits", onnx::TensorProto::FLOAT, {"N", "4"});
+  addInput(loss, "labels", onnx::TensorProto::INT64, {"N"});
+  addNode(loss, "SoftmaxCrossEntropyLoss", {"logits", "labels"}, {"loss"});
+  addOutput(loss, "loss");
+  return save(loss, scratch("cross-entropy.onnx"));
+}
+
+// A weight that another file holds.
+std::string externalModel(const std::string& location) {
+  onnx::ModelProto model = smallNetwork();
+  onnx::TensorProto* weight = nullptr;
+  for (auto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    if (tensor.name() == "fc.weight") weight = &tensor;
+  }
+  REQUIRE(weight != nullptr);
+  weight->clear_float_data();
+  weight->set_data_location(onnx::TensorProto::EXTERNAL);
+  auto* entry = weight->add_external_data();
+  entry->set_key("location");
+  entry->set_value(location);
+  return save(model, scratch("external/model.onnx"));
+}
+
+}  // namespace
+
+TEST_CASE("what is not an ONNX model is refused") {
+  const std::string text = saveText("this is no model\n", scratch("text.onnx"));
+  const std::string empty = saveText("", scratch("empty.onnx"));
+  const std::string whole = bytesOf(stages().source);
+  const std::string cut =
+      saveText(whole.substr(0, whole.size() * 2 / 3), scratch("truncated.onnx"));
+  for (const std::string& model : {text, empty, cut}) {
+    expectBadInput({"prepare", model}, {model, "not an ONNX model", "truncated"});
+  }
+  expectBadInput({"prepare", scratch("missing.onnx")}, {"missing.onnx", "cannot be opened"});
+  expectBadInput({"prepare", scratch("out")}, {"is a folder"});
+  checkOneLine(run({"eval", text, "--data", stages().manifest}), {text});
+  checkOneLine(run({"inspect", cut}), {cut});
+  checkOneLine(run({"bench", cut, "--batch-size", "2"}), {cut});
+}
+
+TEST_CASE("unknown operators are listed, all of them") {
+  onnx::ModelProto model = smallNetwork();
+  addNode(model, "Frobnicate", {"logits"}, {"frobnicated"});
+  addNode(model, "Mystery", {"frobnicated"}, {"end"})->set_domain("com.example");
+  addOutput(model, "end");
+  expectBadInput({"prepare", save(model, scratch("unknown.onnx"))},
+                 {"unknown.onnx", "Frobnicate '/frobnicated'", "com.example::Mystery '/end'"});
+}
+
+TEST_CASE("a loss that does not fit is refused") {
+  const Stages& s = stages();
+  expectBadInput(trainArgs(s.prepared, s.manifest, lossWithInput("target")),
+                 {"'target'", "nothing provides", "--bind"});
+  expectBadInput(
+      trainArgs(s.prepared, s.manifest, lossWithInput("target")) + Args{"--bind", "target=nowhere"},
+      {"'target'", "'nowhere'"});
+  // A field that has the name of the model's output.
+  const std::string both = saveText(R"({"splits": {"train": {"fields": {
+      "input": {"array": "train-images"}, "logits": {"array": "train-labels"}}}}})",
+                                    scratch("stages/both.json"));
+  expectBadInput(trainArgs(s.prepared, both, lossWithInput("input")), {"'logits'", "both"});
+  expectBadInput(trainArgs(s.prepared, s.manifest, scratch("no-loss.onnx")), {"no-loss.onnx"});
+}
+
+TEST_CASE("bad data is refused") {
+  const Stages& s = stages();
+  const std::string misspelt =
+      saveText(R"({"splits": {"train": {"fields": {"input": {"arrays": "train-images"}}}}})",
+               scratch("stages/misspelt.json"));
+  expectBadInput(trainArgs(s.prepared, misspelt), {"misspelt.json", "arrays"});
+  const std::string syntax = saveText("{\"splits\": [,\n}", scratch("stages/syntax.json"));
+  expectBadInput(trainArgs(s.prepared, syntax), {"syntax.json"});
+  expectBadInput(trainArgs(s.prepared, manifestWith("gone.json", "gone-images", "train-labels")),
+                 {"'input'", "gone-images"});
+  expectBadInput(trainArgs(s.prepared, s.manifest) + Args{"--split", "nothing"},
+                 {"data.json", "'nothing'", "train"});
+
+  saveText(idx(std::vector<uint8_t>(64 * 49), {64, 7, 7}), scratch("stages/small-images"));
+  saveText(idx(std::vector<uint8_t>(64), {64}), scratch("stages/small-labels"));
+  expectBadInput(trainArgs(s.prepared, manifestWith("shape.json", "small-images", "small-labels")),
+                 {"'input'", "small-images", "8", "[7, 7]"});
+  expectBadInput(trainArgs(s.prepared, manifestWith("count.json", "train-images", "small-labels")),
+                 {"count.json", "256", "64"});
+  expectBadInput(trainArgs(s.prepared, manifestWith("text.json", "data.json", "small-labels")),
+                 {"data.json"});
+  saveText(idx(std::vector<uint8_t>(4 * 64), {4, 8, 8}), scratch("stages/few-images"));
+  saveText(idx(std::vector<uint8_t>(4), {4}), scratch("stages/few-labels"));
+  expectBadInput(trainArgs(s.prepared, manifestWith("few.json", "few-images", "few-labels")),
+                 {"few.json", "4 samples"});
+}
+
+TEST_CASE("a label out of range names its node and itself") {
+  const Stages& s = stages();
+  saveText(idx(std::vector<uint8_t>(256, 77), {256}), scratch("stages/far-labels"));
+  const std::string manifest = manifestWith("far.json", "train-images", "far-labels");
+  expectBadInput(trainArgs(s.prepared, manifest), {"SoftmaxCrossEntropyLoss", "loss", "77"});
+  checkOneLine(
+      run({"eval", s.prepared, "--data", manifest, "--split", "train", "--loss", "cross_entropy"}),
+      {"SoftmaxCrossEntropyLoss", "loss", "77"});
+}
+
+TEST_CASE("external data stays in the model's folder") {
+  const std::string outside = saveText(std::string(128, '\0'), scratch("outside.bin"));
+  for (const std::string& location :
+       {std::string("../outside.bin"), outside, std::string("a/../../outside.bin")}) {
+    expectBadInput({"prepare", externalModel(location)},
+                   {"model.onnx", "'fc.weight'", location, "leaves the model's folder"});
+  }
+  fs::create_symlink(outside, scratch("external/link.bin"));
+  expectBadInput({"prepare", externalModel("link.bin")}, {"'fc.weight'", "leaves"});
+  expectBadInput({"prepare", externalModel("missing.bin")}, {"'fc.weight'", "missing.bin"});
+  saveText(std::string(100, '\0'), scratch("external/short.bin"));
+  expectBadInput({"prepare", externalModel("short.bin")}, {"'fc.weight'", "short.bin"});
+  saveText(std::string(128, '\0'), scratch("external/inside.bin"));
+  runWell({"prepare", externalModel("inside.bin"), "-o", scratch("external/prepared.onnx")});
+}
+
+TEST_CASE("each command refuses the stages that it does not take") {
+  const Stages& s = stages();
+  expectBadInput(trainArgs(s.finalized, s.manifest), {s.finalized, "finalized", "inference only"});
+  expectBadInput(trainArgs(s.exported, s.manifest), {s.exported, "exported", "inference only"});
+  for (const std::string& model : {s.source, s.prepared, s.trained}) {
+    expectBadInput({"export", model}, {model, "finalize", "--float"});
+  }
+  expectBadInput({"export", s.finalized, "--float"}, {s.finalized, "FP32 weights are gone"});
+  expectBadInput({"finalize", s.prepared}, {s.prepared, "no range yet", "'input'"});
+  expectBadInput({"finalize", s.source}, {s.source, "finalize takes a trained model"});
+  expectBadInput({"finalize", s.finalized}, {s.finalized, "is finalized"});
+  for (const std::string& model : {s.prepared, s.trained, s.finalized, s.exported}) {
+    expectBadInput({"prepare", model}, {model, "already"});
+  }
+  expectBadInput(trainArgs(s.source, s.manifest) + Args{"--calibrate", "2"},
+                 {s.source, "no observers"});
+}
+
+TEST_CASE("a model that fixes its batch takes no other") {
+  onnx::ModelProto model = smallNetwork();
+  fixBatch(model, 8);
+  const std::string source = save(model, scratch("fixed.onnx"));
+  const std::string prepared = scratch("fixed-prepared.onnx");
+  runWell({"prepare", source, "-o", prepared});
+  expectBadInput(trainArgs(prepared, stages().manifest), {"fixed-prepared.onnx", "8", "16"});
+  checkOneLine(run({"eval", prepared, "--data", stages().manifest, "--batch-size", "16"}),
+               {"fixes the batch to 8", "--batch-size is 16"});
+  checkOneLine(run({"bench", prepared, "--batch-size", "16"}), {"'input'", "8", "16"});
+}
+
+TEST_CASE("a checkpoint of another run is refused, and it is said why") {
+  const Stages& s = stages();
+  const std::string checkpoint = scratch("run.checkpoint");
+  const Args same = trainArgs(s.prepared, s.manifest);
+  runWell(same +
+          Args{"-o", scratch("run.onnx"), "--checkpoint", checkpoint, "--checkpoint-every", "5"});
+  const Args resume = {"--resume", checkpoint};
+  runWell(same + resume + Args{"-o", scratch("again.onnx")});
+  CHECK(bytesOf(scratch("again.onnx")) == bytesOf(scratch("run.onnx")));
+
+  expectBadInput(trainArgs(s.trained, s.manifest) + resume, {checkpoint, "another model"});
+  expectBadInput(trainArgs(s.prepared, s.manifest, crossEntropyFile()) + resume,
+                 {checkpoint, "another loss"});
+  const std::string other = saveText(bytesOf(s.manifest) + "\n", scratch("stages/other.json"));
+  expectBadInput(trainArgs(s.prepared, other) + resume, {checkpoint, "another manifest"});
+  for (const Args& option : {Args{"--lr", "0.5"}, Args{"--seed", "9"}, Args{"--nesterov"}}) {
+    expectBadInput(same + resume + option, {checkpoint, "options"});
+  }
+
+  std::string bytes = bytesOf(checkpoint);
+  expectBadInput(same + Args{"--resume", s.prepared}, {s.prepared, "is not a checkpoint"});
+  expectBadInput(same + Args{"--resume", scratch("gone")}, {"gone", "cannot be opened"});
+  const std::string cut = saveText(bytes.substr(0, bytes.size() - 10), scratch("cut.checkpoint"));
+  expectBadInput(same + Args{"--resume", cut}, {cut, "truncated or damaged"});
+  bytes[bytes.size() / 2] ^= 1;
+  const std::string damaged = saveText(bytes, scratch("damaged.checkpoint"));
+  expectBadInput(same + Args{"--resume", damaged}, {damaged, "truncated or damaged"});
+}
+
+TEST_CASE("what prepare is told has to fit the model") {
+  const std::string& source = stages().source;
+  expectBadInput({"prepare", source, "--outputs", "logits,aux"}, {"'aux'", "logits"});
+  const std::string unknown = saveText(R"({"overides": []})", scratch("unknown.json"));
+  expectBadInput({"prepare", source, "--recipe", unknown}, {unknown, "overides"});
+  const std::string syntax = saveText("{\"overrides\": [", scratch("syntax.json"));
+  expectBadInput({"prepare", source, "--recipe", syntax}, {syntax});
+  const std::string unmatched = saveText(
+      R"({"overrides": [{"node": "/head/*", "quantize": false}]})", scratch("unmatched.json"));
+  expectBadInput({"prepare", source, "--recipe", unmatched},
+                 {"recipe", "'/head/*'", "matches no node"});
+  const std::string preset = saveText(R"({"preset": "best"})", scratch("preset.json"));
+  expectBadInput({"prepare", source, "--recipe", preset}, {preset, "'best'"});
+  expectBadInput({"prepare", source, "--recipe", scratch("no-recipe.json")}, {"no-recipe.json"});
+  expectBadInput({"prepare", source, "--freeze", "no.such*"}, {"--freeze no.such*", "no weight"});
+}
+
+TEST_CASE("bad command lines end with 2") {
+  const Stages& s = stages();
+  const Args train = trainArgs(s.prepared, s.manifest);
+  const std::string bad_config = saveText("learning-rate=0.1\n", scratch("bad.ini"));
+  const std::vector<Args> bad = {
+      {"quantize", s.source},
+      {"prepare", s.source, "--no-such-option"},
+      {"prepare"},
+      {"prepare", s.source, "--bn", "sometimes"},
+      {"export", s.finalized, "--opset", "12"},
+      {"export", s.finalized, "--opset", "22"},
+      {"export", s.finalized, "--input-names", "a,b"},
+      {"export", s.finalized, "--output-names", ""},
+      {"train", s.prepared, "--data", s.manifest},
+      train + Args{"--schedule", "sometimes"},
+      train + Args{"--keep", "best", "--best-by", "top1"},
+      train + Args{"--keep", "best", "--best-by", "top1:most"},
+      train + Args{"--keep", "some"},
+      train + Args{"--lr", "fast"},
+      train + Args{"--on-nonfinite", "shrug"},
+      train + Args{"--bn-running-var", "neither"},
+      train + Args{"--init", "random"},
+      train + Args{"--bind", "labels"},
+      train + Args{"--bind", "nothing=labels"},
+      train + Args{"--checkpoint-every", "5"},
+      train + Args{"--config", bad_config},
+      train + Args{"--config", scratch("no.ini")},
+  };
+  for (const Args& args : bad) {
+    INFO(Catch::StringMaker<Args>::convert(args));
+    const Result result = runUntouched(args);
+    INFO(result.err);
+    CHECK(result.status == 2);
+    CHECK(!result.err.empty());
+    CHECK(result.out.empty());
+  }
+  CHECK(run({}).status == 2);
+  CHECK(run({"bench", s.source}).status == 2);
+  CHECK(run({"bench", s.source, "--batch-size", "0"}).status == 2);
+  CHECK(run({"bench", s.source, "--batch-size", "2", "--input-shape", "3x3"}).status == 2);
+  CHECK(run({"eval", s.source, "--data", s.manifest, "--metric", "luck"}).status == 2);
+}
+
+TEST_CASE("help and version are no errors") {
+  CHECK(run({"--version"}).status == 0);
+  CHECK_THAT(runWell({"--help"}).out, ContainsSubstring("prepare"));
+  for (const char* command :
+       {"prepare", "train", "finalize", "export", "eval", "bench", "inspect"}) {
+    CHECK_THAT(runWell({command, "--help"}).out, ContainsSubstring("Example"));
+  }
+}
