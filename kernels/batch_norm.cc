@@ -59,20 +59,37 @@ Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, floa
   return {first.total(), second.total()};
 }
 
-// For each channel sum(c, begin, end) over its cuts, finish(c, sums), and apply(c, begin, end)
-// over its cuts. A channel in one piece does all three while it is in the cache.
-template <class Sum, class Finish, class Apply>
+// What a channel's sums come to: y = (x - center) * factor + offset.
+struct Line {
+  float center = 0;
+  float factor = 0;
+  float offset = 0;
+};
+
+// And for dx = factor * (dy - mean_dy - (x - center) * slope).
+struct GradientLine {
+  float center = 0;
+  float factor = 0;
+  float mean_dy = 0;
+  float slope = 0;
+};
+
+// For each channel sum(c, begin, end) over its cuts, line = finish(c, sums), and
+// apply(line, c, begin, end) over its cuts. A channel in one piece does all three while it is in
+// the cache.
+template <class L, class Sum, class Finish, class Apply>
 void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Sum&& sum, Finish&& finish,
                     Apply&& apply) {
   const ChannelPieces pieces(shape.batch, shape.channels);
   if (pieces.cuts == 1) {
     pool.run(pieces.count(), [&](int64_t c, int) {
-      finish(c, sum(c, int64_t{0}, shape.batch));
-      apply(c, int64_t{0}, shape.batch);
+      const L line = finish(c, sum(c, int64_t{0}, shape.batch));
+      apply(line, c, int64_t{0}, shape.batch);
     });
     return;
   }
   Sums partial[ChannelPieces::kMaxPartials];
+  L lines[ChannelPieces::kMaxPartials];
   pool.run(pieces.count(), [&](int64_t piece, int) {
     partial[piece] = sum(pieces.channel(piece), pieces.begin(piece), pieces.end(piece));
   });
@@ -82,18 +99,31 @@ void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Sum&& sum, Fi
       total.first += partial[c * pieces.cuts + cut].first;
       total.second += partial[c * pieces.cuts + cut].second;
     }
-    finish(c, total);
+    lines[c] = finish(c, total);
   }
   pool.run(pieces.count(), [&](int64_t piece, int) {
-    apply(pieces.channel(piece), pieces.begin(piece), pieces.end(piece));
+    const int64_t c = pieces.channel(piece);
+    apply(lines[c], c, pieces.begin(piece), pieces.end(piece));
   });
 }
 
-void normalize(const BatchNormShape& s, const float* x, float mean, float factor, float beta,
-               int64_t c, int64_t begin, int64_t end, float* y) {
+// Rounding the mean alone would move a whole channel, so what float32 drops of it is in the
+// offset.
+Line lineOf(double mean, float inv_std, float gamma, float beta) {
+  Line line;
+  line.center = static_cast<float>(mean);
+  line.factor = inv_std * gamma;
+  line.offset = static_cast<float>(beta - (mean - line.center) * line.factor);
+  return line;
+}
+
+void normalize(const BatchNormShape& s, const float* x, const Line& line, int64_t c, int64_t begin,
+               int64_t end, float* y) {
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
-    for (int64_t i = row; i < row + s.inner; ++i) y[i] = (x[i] - mean) * factor + beta;
+    for (int64_t i = row; i < row + s.inner; ++i) {
+      y[i] = (x[i] - line.center) * line.factor + line.offset;
+    }
   }
 }
 
@@ -109,21 +139,23 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
   if (shape.batch * shape.inner == 0) return;
   const double count = static_cast<double>(shape.batch * shape.inner);
   const auto shift = [&](int64_t c) { return x[c * shape.inner]; };
-  reduceAndApply(
+  reduceAndApply<Line>(
       shape, pool,
       [&](int64_t c, int64_t begin, int64_t end) {
         return moments(shape, x, shift(c), c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
-        const double mean = sums.first / count;
-        const double variance = std::fmax(sums.second / count - mean * mean, 0.0);
-        saved_mean[c] = static_cast<float>(shift(c) + mean);
+        const double shifted = sums.first / count;
+        const double mean = shift(c) + shifted;
+        const double variance = std::fmax(sums.second / count - shifted * shifted, 0.0);
+        saved_mean[c] = static_cast<float>(mean);
         // A NaN stays one: fmax drops it.
         var[c] = std::isnan(mean) ? saved_mean[c] : static_cast<float>(variance);
         saved_inv_std[c] = std::isnan(mean) ? saved_mean[c] : inverseStd(variance, eps);
+        return lineOf(mean, saved_inv_std[c], gamma[c], beta[c]);
       },
-      [&](int64_t c, int64_t begin, int64_t end) {
-        normalize(shape, x, saved_mean[c], saved_inv_std[c] * gamma[c], beta[c], c, begin, end, y);
+      [&](const Line& line, int64_t c, int64_t begin, int64_t end) {
+        normalize(shape, x, line, c, begin, end, y);
       });
 }
 
@@ -133,8 +165,8 @@ void batchNormInference(const BatchNormShape& shape, const float* x, const float
   const ChannelPieces pieces(shape.batch, shape.channels);
   pool.run(pieces.count(), [&](int64_t piece, int) {
     const int64_t c = pieces.channel(piece);
-    normalize(shape, x, mean[c], inverseStd(var[c], eps) * gamma[c], beta[c], c,
-              pieces.begin(piece), pieces.end(piece), y);
+    const Line line = lineOf(mean[c], inverseStd(var[c], eps), gamma[c], beta[c]);
+    normalize(shape, x, line, c, pieces.begin(piece), pieces.end(piece), y);
   });
 }
 
@@ -142,7 +174,7 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
                    const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                    float* dbeta, ThreadPool& pool) {
   const double count = static_cast<double>(shape.batch * shape.inner);
-  reduceAndApply(
+  reduceAndApply<GradientLine>(
       shape, pool,
       [&](int64_t c, int64_t begin, int64_t end) {
         return gradientSums(shape, dy, x, saved_mean[c], c, begin, end);
@@ -150,16 +182,19 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
         dgamma[c] = static_cast<float>(sums.second * saved_inv_std[c]);
+        GradientLine line;
+        line.center = saved_mean[c];
+        line.factor = gamma[c] * saved_inv_std[c];
+        line.mean_dy = static_cast<float>(sums.first / count);
+        line.slope =
+            static_cast<float>(sums.second / count * saved_inv_std[c] * saved_inv_std[c]);
+        return line;
       },
-      [&](int64_t c, int64_t begin, int64_t end) {
-        const float mean = saved_mean[c];
-        const float factor = gamma[c] * saved_inv_std[c];
-        const float mean_dy = static_cast<float>(dbeta[c] / count);
-        const float slope = static_cast<float>(dgamma[c] / count * saved_inv_std[c]);
+      [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
           for (int64_t i = row; i < row + shape.inner; ++i) {
-            dx[i] = factor * (dy[i] - mean_dy - (x[i] - mean) * slope);
+            dx[i] = line.factor * (dy[i] - line.mean_dy - (x[i] - line.center) * line.slope);
           }
         }
       });
@@ -168,7 +203,7 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
                          const float* gamma, const float* mean, const float* var, float eps,
                          float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
-  reduceAndApply(
+  reduceAndApply<GradientLine>(
       shape, pool,
       [&](int64_t c, int64_t begin, int64_t end) {
         return gradientSums(shape, dy, x, mean[c], c, begin, end);
@@ -176,12 +211,14 @@ void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const flo
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
         dgamma[c] = static_cast<float>(sums.second * inverseStd(var[c], eps));
+        GradientLine line;
+        line.factor = gamma[c] * inverseStd(var[c], eps);
+        return line;
       },
-      [&](int64_t c, int64_t begin, int64_t end) {
-        const float factor = gamma[c] * inverseStd(var[c], eps);
+      [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
-          for (int64_t i = row; i < row + shape.inner; ++i) dx[i] = factor * dy[i];
+          for (int64_t i = row; i < row + shape.inner; ++i) dx[i] = line.factor * dy[i];
         }
       });
 }

@@ -308,14 +308,18 @@ struct RowCut {
         first(std::clamp<int64_t>(ceilDiv(-begin, step), 0, count)),
         end(std::clamp<int64_t>(ceilDiv(size - begin, step), first, count)) {}
 
-  void zero(float* out) const { zero(out, 0, count); }
-  void copy(const float* row, float* out) const {
+  template <class T>
+  void zero(T* out) const {
+    zero(out, 0, count);
+  }
+  template <class T>
+  void copy(const float* row, T* out) const {
     zero(out, 0, first);
     zero(out, end / kLanes * kLanes, count);
     const float* from = row + begin;
     int64_t i = first;
     if (step == 1) {
-      for (; i + kLanes <= end; i += kLanes) store(out + i, load(from + i));
+      for (; i + kLanes <= end; i += kLanes) copyLanes(from + i, out + i);
     } else if (step == 2) {
       // The compiler has vector instructions for a stride that it knows.
       for (; i < end; ++i) out[i] = from[i * 2];
@@ -328,15 +332,22 @@ struct RowCut {
 
  private:
   // Whole vectors, of which the last may reach beyond `to`.
-  static void zero(float* out, int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i += kLanes) store(out + i, broadcast(0.0f));
+  template <class T>
+  static void zero(T* out, int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i += kLanes) Lanes<T>::broadcast(0).store(out + i);
+  }
+  // A loop of constant length is vector instructions, whatever T.
+  template <class T>
+  static void copyLanes(const float* from, T* to) {
+    for (int i = 0; i < kLanes; ++i) to[i] = from[i];
   }
 };
 
 // Copies what a tile needs of source channels [channel, channel + tiling.channels), at most
 // `channels` of them, into its buffer; `source` is the whole array.
+template <class T>
 void fillBuffer(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                const float* source, int64_t channel, int64_t channels, float* buffer) {
+                const float* source, int64_t channel, int64_t channels, T* buffer) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   const int64_t columns = tiling.phaseColumns(a2);
   for (int64_t n = 0; n < range.images; ++n) {
@@ -347,12 +358,12 @@ void fillBuffer(const WindowSum& sum, const Tiling& tiling, const TileRange& ran
       for (int64_t t = 0; t < a0.taps; ++t) {
         const int64_t d = a0.sourceIndex(range.slice, 0, 0) + t * a0.tap_step;
         const bool slice_exists = d >= 0 && d < a0.size;
-        float* out =
+        T* out =
             buffer + n * tiling.image_floats + c * tiling.channel_stride + t * tiling.slice;
         for (int64_t q = 0; q < a2.phases(); ++q) {
           const RowCut cut(a2.size, a2.sourceIndex(range.column, 0, q), a2.step, columns);
           for (int64_t p = 0; p < a1.phases(); ++p) {
-            float* to = out + p * (tiling.rows + a1.reach()) * tiling.row_stride + q * columns;
+            T* to = out + p * (tiling.rows + a1.reach()) * tiling.row_stride + q * columns;
             for (int64_t r = 0; r < range.rows + a1.reach(); ++r, to += tiling.row_stride) {
               const int64_t h = a1.sourceIndex(range.row, r, p);
               if (slice_exists && h >= 0 && h < a1.size) {
@@ -374,8 +385,9 @@ struct WeightStrides {
 };
 
 // Weights as multiplyTile wants them, for one block of channels of one group, at w.
+template <class T>
 void packWeights(const WindowSum& sum, const float* w, const WeightStrides& strides,
-                 int64_t block_index, float* packed) {
+                 int64_t block_index, T* packed) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   const int64_t block = channelBlock(sum.target_channels);
   const int64_t first = block_index * block;
@@ -398,7 +410,8 @@ void packWeights(const WindowSum& sum, const float* w, const WeightStrides& stri
 }
 
 // Scratch memory of all sums of a convolution: tables and weights for each, and for each thread
-// buffers that fit any of them.
+// buffers that fit any of them. T is what sums are taken in.
+template <class T>
 struct WindowSumMemory {
   template <class Sums>
   WindowSumMemory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
@@ -412,30 +425,32 @@ struct WindowSumMemory {
       tiles = std::max(tiles, tiling.tiles());
     });
     tap_offsets = memory.take<int64_t>(all_taps);
-    weights = memory.take<float>(all_weights);
+    weights = memory.take<T>(all_weights);
     vectors = memory.take<PositionVector>(threads * vector_size);
-    buffers = memory.take<float>(threads * buffer_size);
+    buffers = memory.take<T>(threads * buffer_size);
   }
   Workspace memory;
   int64_t vector_size = 0, buffer_size = 0;
   int64_t tiles = 0;        // of the sum that has most
   int64_t* tap_offsets;     // [sum][taps]
-  float* weights;           // [sum][group][packed]
+  T* weights;               // [sum][group][packed]
   PositionVector* vectors;  // [thread][vector_size]
-  float* buffers;           // [thread][buffer_size]
+  T* buffers;               // [thread][buffer_size]
 };
 
 // The arrays of a convolution, and where in the tables and weights those of a sum begin.
+template <class T>
 struct WindowSumArrays {
   const float* source;
   const float* bias;
   float* target;
   const int64_t* tap_offsets;
-  const float* weights;
+  const T* weights;
 };
 
+template <class T>
 void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile,
-             const WindowSumArrays& arrays, PositionVector* vectors, float* buffer) {
+             const WindowSumArrays<T>& arrays, PositionVector* vectors, T* buffer) {
   const TileRange range(sum, tiling, tile % tiling.tiles_of_group);
   const int64_t count = fillVectors(sum, tiling, range, vectors);
   const int64_t first_group = tile / tiling.tiles_of_group * tiling.groups;
@@ -444,7 +459,7 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile,
     const int64_t target_channel = g * sum.target_channels;
     fillBuffer(sum, tiling, range, arrays.source, g * sum.source_channels, sum.source_channels,
                buffer);
-    TileProduct product{};
+    TileProduct<T> product{};
     product.source = buffer;
     product.tap_offset = arrays.tap_offsets;
     product.taps = sum.taps();
@@ -462,15 +477,15 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile,
   }
 }
 
-template <class Sums>
+template <class T, class Sums>
 void runWindowSums(const Sums& sums, const float* source, const float* w,
                    const WeightStrides& strides, const float* bias, float* target,
                    std::byte* workspace, ThreadPool& pool) {
-  const WindowSumMemory m(sums, pool.threads(), workspace);
-  const WindowSumArrays all{source, bias, target, m.tap_offsets, m.weights};
+  const WindowSumMemory<T> m(sums, pool.threads(), workspace);
+  const WindowSumArrays<T> all{source, bias, target, m.tap_offsets, m.weights};
 
   int64_t* tap_offsets = m.tap_offsets;
-  float* weights = m.weights;
+  T* weights = m.weights;
   sums([&](const WindowSum& sum) {
     fillTapOffsets(sum, Tiling(sum, sum.source_channels, Tiling::kTiles), tap_offsets);
     const int64_t blocks = channelBlocks(sum.target_channels);
@@ -489,7 +504,7 @@ void runWindowSums(const Sums& sums, const float* source, const float* w,
   // A piece does its share of every sum, so that what they write side by side in the target meets
   // in the cache.
   pool.run(m.tiles, [&](int64_t piece, int worker) {
-    WindowSumArrays arrays = all;
+    WindowSumArrays<T> arrays = all;
     sums([&](const WindowSum& sum) {
       const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
       const int64_t end = tiling.tiles() * (piece + 1) / m.tiles;
@@ -577,20 +592,27 @@ bool isEmpty(const ConvShape& shape) {
 
 }  // namespace
 
-size_t convForwardWorkspace(const ConvShape& shape, int threads) {
-  return WindowSumMemory(ForwardSums{collapsed(shape)}, threads, nullptr).memory.used();
+size_t convForwardWorkspace(const ConvShape& shape, Sums sums, int threads) {
+  const ForwardSums forward{collapsed(shape)};
+  return sums == Sums::kFloat ? WindowSumMemory<float>(forward, threads, nullptr).memory.used()
+                              : WindowSumMemory<double>(forward, threads, nullptr).memory.used();
 }
 
-void convForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
-                 float* y, std::byte* workspace, ThreadPool& pool) {
+void convForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
+                 const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
   const int64_t kernel = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   const int64_t channel = shape.in_channels / shape.group * kernel;
   const WeightStrides strides{shape.out_channels / shape.group * channel, channel, kernel};
-  runWindowSums(ForwardSums{collapsed(shape)}, x, w, strides, bias, y, workspace, pool);
+  const ForwardSums forward{collapsed(shape)};
+  if (sums == Sums::kFloat) {
+    runWindowSums<float>(forward, x, w, strides, bias, y, workspace, pool);
+  } else {
+    runWindowSums<double>(forward, x, w, strides, bias, y, workspace, pool);
+  }
 }
 
 size_t convInputGradWorkspace(const ConvShape& shape, int threads) {
-  return WindowSumMemory(InputGradSums{collapsed(shape)}, threads, nullptr).memory.used();
+  return WindowSumMemory<float>(InputGradSums{collapsed(shape)}, threads, nullptr).memory.used();
 }
 
 void convInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
@@ -598,7 +620,7 @@ void convInputGrad(const ConvShape& shape, const float* dy, const float* w, floa
   const int64_t kernel = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   const int64_t channel = shape.in_channels / shape.group * kernel;
   const WeightStrides strides{shape.out_channels / shape.group * channel, kernel, channel};
-  runWindowSums(InputGradSums{collapsed(shape)}, dy, w, strides, nullptr, dx, workspace, pool);
+  runWindowSums<float>(InputGradSums{collapsed(shape)}, dy, w, strides, nullptr, dx, workspace, pool);
 }
 
 size_t convWeightGradWorkspace(const ConvShape& shape, int threads) {

@@ -7,8 +7,8 @@
 //   w, dw [out_channels, in_channels / group, kernel...]    bias [out_channels]
 // Arrays of one call do not overlap.
 //
-// An element of y is one chain of fused multiply-adds in a fixed order: it depends on nothing but
-// its own sample, neither on the threads nor on the rest of the batch. The same goes for dx.
+// An element of y or dx is one chain of fused multiply-adds in a fixed order: it depends on nothing but
+// its own sample, neither on the threads nor on the rest of the batch.
 #pragma once
 
 #include <array>
@@ -35,10 +35,15 @@ struct ConvShape {
   std::array<int64_t, 3> pad_begin{0, 0, 0};
 };
 
+// What forward's sums are taken in. In double, y has the rounding of its own last bit alone, at
+// twice the time: in a deep network with BatchNormalization the rounding of float sums grows from
+// layer to layer until it decides at the corner of a Relu, which moves a gradient by a hundredth.
+enum class Sums { kFloat, kDouble };
+
 // y, from x and w. bias may be null.
-size_t convForwardWorkspace(const ConvShape& shape, int threads);
-void convForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
-                 float* y, std::byte* workspace, ThreadPool& pool);
+size_t convForwardWorkspace(const ConvShape& shape, Sums sums, int threads);
+void convForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
+                 const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
 
 // dx, from dy and w.
 size_t convInputGradWorkspace(const ConvShape& shape, int threads);

@@ -127,7 +127,7 @@ void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alp
         if (!trans_b) std::copy_n(b + (begin + l) * n + column, columns, to);
         std::fill(to + columns, to + count * kLanes, 0.0f);
       }
-      TileProduct product{};
+      TileProduct<float> product{};
       product.source = packed;
       product.tap_offset = memory.tap_offset;
       product.taps = depth;

@@ -24,6 +24,39 @@ inline Packet broadcast(float v) { return Eigen::internal::pset1<Packet>(v); }
 inline Packet multiplyAdd(const Packet& a, const Packet& b, const Packet& c) {
   return Eigen::internal::pmadd(a, b, c);
 }
+
+// kLanes neighbours as T, in as many of the machine's vectors as that takes.
+template <class T>
+struct Lanes {
+  using Part = typename Eigen::internal::packet_traits<T>::type;
+  static constexpr int kPartSize = Eigen::internal::packet_traits<T>::size;
+  static constexpr int kParts = kLanes / kPartSize;
+
+  static Lanes load(const T* p) {
+    Lanes v;
+    for (int i = 0; i < kParts; ++i) {
+      v.part[i] = Eigen::internal::ploadu<Part>(p + i * kPartSize);
+    }
+    return v;
+  }
+  static Lanes broadcast(T value) {
+    Lanes v;
+    for (int i = 0; i < kParts; ++i) v.part[i] = Eigen::internal::pset1<Part>(value);
+    return v;
+  }
+  void store(T* p) const {
+    for (int i = 0; i < kParts; ++i) Eigen::internal::pstoreu(p + i * kPartSize, part[i]);
+  }
+  // this += a * b
+  void multiplyAdd(const Lanes& a, const Lanes& b) {
+    for (int i = 0; i < kParts; ++i) {
+      part[i] = Eigen::internal::pmadd(a.part[i], b.part[i], part[i]);
+    }
+  }
+
+  Part part[kParts];
+};
+
 inline float sumOfLanes(const Packet& v) { return Eigen::internal::predux(v); }
 
 // The next multiple of a vector's length.

@@ -10,40 +10,48 @@
 namespace simaqat::kernels {
 namespace {
 
-Packet loadTarget(const float* p, int64_t step, int64_t width) {
-  if (step == 1 && width == kLanes) return load(p);
-  float lanes[kLanes] = {};
-  for (int64_t i = 0; i < width; ++i) lanes[i] = p[i * step];
-  return load(lanes);
+template <class T>
+Lanes<T> loadTarget(const float* p, int64_t step, int64_t width) {
+  T lanes[kLanes] = {};
+  if (step == 1 && width == kLanes) {
+    SIMAQAT_UNROLL
+    for (int i = 0; i < kLanes; ++i) lanes[i] = p[i];
+  } else {
+    for (int64_t i = 0; i < width; ++i) lanes[i] = p[i * step];
+  }
+  return Lanes<T>::load(lanes);
 }
 
-void storeTarget(float* p, int64_t step, int64_t width, const Packet& v) {
-  if (step == 1 && width == kLanes) return store(p, v);
-  float lanes[kLanes];
-  store(lanes, v);
-  if (width == kLanes) {
+template <class T>
+void storeTarget(float* p, int64_t step, int64_t width, const Lanes<T>& v) {
+  T lanes[kLanes];
+  v.store(lanes);
+  if (step == 1 && width == kLanes) {
     SIMAQAT_UNROLL
-    for (int i = 0; i < kLanes; ++i) p[i * step] = lanes[i];
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<float>(lanes[i]);
+  } else if (width == kLanes) {
+    SIMAQAT_UNROLL
+    for (int i = 0; i < kLanes; ++i) p[i * step] = static_cast<float>(lanes[i]);
   } else {
-    for (int64_t i = 0; i < width; ++i) p[i * step] = lanes[i];
+    for (int64_t i = 0; i < width; ++i) p[i * step] = static_cast<float>(lanes[i]);
   }
 }
 
 // The block of channels from c0, and up to kVectors vectors from v0, whose kVectors x kChannels
 // sums stay in registers. Where there are fewer vectors, the last one is computed again and not
 // stored.
-template <int kVectors, int kChannels>
-inline void multiplyBlock(const TileProduct& t, int64_t c0, int64_t v0) {
+template <int kVectors, int kChannels, class T>
+inline void multiplyBlock(const TileProduct<T>& t, int64_t c0, int64_t v0) {
   const int channels = static_cast<int>(std::min<int64_t>(kChannels, t.channels - c0));
   const int vectors = static_cast<int>(std::min<int64_t>(kVectors, t.vector_count - v0));
-  const float* base[kVectors];
+  const T* base[kVectors];
   for (int v = 0; v < kVectors; ++v) {
     base[v] = t.source + t.vectors[v0 + std::min(v, vectors - 1)].source;
   }
-  Packet sum[kChannels][kVectors];
+  Lanes<T> sum[kChannels][kVectors];
   for (int c = 0; c < kChannels; ++c) {
-    const float start = t.bias == nullptr || c >= channels ? 0.0f : t.bias[c0 + c];
-    for (int v = 0; v < kVectors; ++v) sum[c][v] = broadcast(start);
+    const T start = t.bias == nullptr || c >= channels ? 0.0f : t.bias[c0 + c];
+    for (int v = 0; v < kVectors; ++v) sum[c][v] = Lanes<T>::broadcast(start);
   }
   if (t.beta != 0) {
     SIMAQAT_UNROLL
@@ -53,20 +61,21 @@ inline void multiplyBlock(const TileProduct& t, int64_t c0, int64_t v0) {
         if (c >= channels || v >= vectors) continue;
         const PositionVector& vector = t.vectors[v0 + v];
         const float* p = t.target + (c0 + c) * t.channel_stride + vector.target;
-        sum[c][v] =
-            Eigen::internal::pmul(broadcast(t.beta), loadTarget(p, t.target_step, vector.width));
+        sum[c][v] = Lanes<T>::broadcast(0);
+        sum[c][v].multiplyAdd(Lanes<T>::broadcast(t.beta),
+                              loadTarget<T>(p, t.target_step, vector.width));
       }
     }
   }
 
-  const float* w = t.weights + c0 / kChannels * t.weight_block_stride;
+  const T* w = t.weights + c0 / kChannels * t.weight_block_stride;
   for (int64_t k = 0; k < t.taps; ++k, w += kChannels) {
     const int64_t offset = t.tap_offset[k];
-    Packet x[kVectors];
-    for (int v = 0; v < kVectors; ++v) x[v] = load(base[v] + offset);
+    Lanes<T> x[kVectors];
+    for (int v = 0; v < kVectors; ++v) x[v] = Lanes<T>::load(base[v] + offset);
     for (int c = 0; c < kChannels; ++c) {
-      const Packet weight = broadcast(w[c]);
-      for (int v = 0; v < kVectors; ++v) sum[c][v] = multiplyAdd(x[v], weight, sum[c][v]);
+      const Lanes<T> weight = Lanes<T>::broadcast(w[c]);
+      for (int v = 0; v < kVectors; ++v) sum[c][v].multiplyAdd(x[v], weight);
     }
   }
 
@@ -120,14 +129,19 @@ void correlate(const TileCorrelation& t) {
 
 }  // namespace
 
-// 12 sums and their operands fill the 16 registers of AVX2; 8 are enough to hide their latency. A
-// single channel shares no loads, and wants many vectors for the latency alone.
-void multiplyTile(const TileProduct& t) {
+// For float, 12 sums and their operands fill the 16 registers of AVX2; 8 are enough to hide their
+// latency. A single channel shares no loads, and wants many vectors for the latency alone. A vector
+// of doubles is two registers.
+template <class T>
+void multiplyTile(const TileProduct<T>& t) {
+  constexpr bool kNarrow = sizeof(T) == sizeof(float);
+  constexpr int kMost = kNarrow ? 3 : 1;
+  constexpr int kFew = kNarrow ? 2 : 1;
   for (int64_t c = 0; c < t.channels; c += t.channel_block) {
     for (int64_t v = 0; v < t.vector_count;) {
       const int64_t left = t.vector_count - v;
       if (t.channel_block == 1) {
-        if (left > 4) {
+        if (left > 4 && kNarrow) {
           multiplyBlock<8, 1>(t, c, v);
           v += 8;
         } else {
@@ -135,17 +149,20 @@ void multiplyTile(const TileProduct& t) {
           v += 4;
         }
       } else if (left == 3 || left > 4) {
-        multiplyBlock<3, kChannelBlock>(t, c, v);
-        v += 3;
+        multiplyBlock<kMost, kChannelBlock>(t, c, v);
+        v += kMost;
       } else {
-        multiplyBlock<2, kChannelBlock>(t, c, v);
-        v += 2;
+        multiplyBlock<kFew, kChannelBlock>(t, c, v);
+        v += kFew;
       }
     }
   }
 }
+template void multiplyTile(const TileProduct<float>&);
+template void multiplyTile(const TileProduct<double>&);
 
-void multiplyTileBlocked(TileProduct product) {
+template <class T>
+void multiplyTileBlocked(TileProduct<T> product) {
   const int64_t all = product.taps;
   int64_t begin = 0;
   do {
@@ -157,6 +174,8 @@ void multiplyTileBlocked(TileProduct product) {
     begin += kTapBlock;
   } while (begin < all);
 }
+template void multiplyTileBlocked(TileProduct<float>);
+template void multiplyTileBlocked(TileProduct<double>);
 
 void correlateTile(const TileCorrelation& correlation) {
   if (correlation.channels == 1) {

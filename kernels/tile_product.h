@@ -31,14 +31,16 @@ constexpr int64_t kTapBlock = 512;
 //     start + sum over k in [0, taps) of weights(k, c) * source[tap_offset[k] + p]
 // over the channels c and the positions p of all vectors; start is beta times the target's old
 // value, or where beta is 0, bias[c], or 0 where bias is null. Whatever the tile, one element is
-// one chain of fused multiply-adds in the order of k.
+// one chain of fused multiply-adds in the order of k, in T: float, or double for a sum whose
+// rounding should not show.
+template <class T>
 struct TileProduct {
-  const float* source;
+  const T* source;
   const int64_t* tap_offset;
   int64_t taps;
   // In blocks of `channel_block` channels, [block][taps of the whole sum][channel_block], zeros
   // behind the last channel.
-  const float* weights;
+  const T* weights;
   int64_t channel_block;  // channelBlock() of the packed channels, of which this may be a part
   int64_t weight_block_stride;
   int64_t channels;
@@ -50,10 +52,12 @@ struct TileProduct {
   const float* bias;
   float beta;
 };
-void multiplyTile(const TileProduct& product);
+template <class T>
+void multiplyTile(const TileProduct<T>& product);
 
 // The same in blocks of kTapBlock taps, for a sum of any length.
-void multiplyTileBlocked(TileProduct product);
+template <class T>
+void multiplyTileBlocked(TileProduct<T> product);
 
 // result[c * result_stride + k] (+)= sum over positions p of
 //     gradient[c * gradient_stride + p] * source[tap_offset[k] + p]

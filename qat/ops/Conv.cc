@@ -28,8 +28,15 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+// Sums of quantized values are multiples of one small number, which float holds well; sums of float
+// values are taken in double.
+kernels::Sums sumsOf(const Node& node) {
+  const bool quantized = node.input(0)->quantizer != nullptr && node.input(1)->quantizer != nullptr;
+  return quantized ? kernels::Sums::kFloat : kernels::Sums::kDouble;
+}
+
 void kernel(const EvalContext& c) {
-  kernels::convForward(shapeOf(c), c.in(0).data<float>(), c.in(1).data<float>(),
+  kernels::convForward(shapeOf(c), sumsOf(c.node), c.in(0).data<float>(), c.in(1).data<float>(),
                        c.hasIn(2) ? c.in(2).data<float>() : nullptr, c.out().data<float>(),
                        c.workspace, c.pool);
 }
@@ -38,7 +45,7 @@ int64_t workspace(const Node& node, int threads) {
   return static_cast<int64_t>(kernels::convForwardWorkspace(
       convShape(node, node.attributes<ConvAttributes>(), node.input(0)->type.dims(),
                 node.input(1)->type.dims()),
-      threads));
+      sumsOf(node), threads));
 }
 
 void gradient(GradientContext& c) {

@@ -47,7 +47,7 @@ void forEachProduct(const ConvShape& s, Body&& body) {
 }
 
 struct Results {
-  std::vector<float> y, dx, dw;
+  std::vector<float> y, wide_y, dx, dw;  // wide_y from sums in double
 };
 
 // All three passes, with arrays that begin `offset` floats behind an aligned address and sentinels
@@ -66,23 +66,27 @@ Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vecto
     return std::vector<float>(offset + static_cast<size_t>(n) + 8, kSentinel);
   };
   const std::vector<float> xs = shifted(x), ws = shifted(w), dys = shifted(dy);
-  std::vector<float> y = output(sizeOfY(s)), dx = output(sizeOfX(s)), dw = output(sizeOfW(s));
-  auto workspace = dirtyWorkspace(convForwardWorkspace(s, threads));
-  convForward(s, xs.data() + offset, ws.data() + offset, bias.empty() ? nullptr : bias.data(),
-              y.data() + offset, workspace.data(), pool);
+  std::vector<float> y = output(sizeOfY(s)), wide_y = y, dx = output(sizeOfX(s)), dw = output(sizeOfW(s));
+  const float* b = bias.empty() ? nullptr : bias.data();
+  auto workspace = dirtyWorkspace(convForwardWorkspace(s, Sums::kFloat, threads));
+  convForward(s, Sums::kFloat, xs.data() + offset, ws.data() + offset, b, y.data() + offset,
+              workspace.data(), pool);
+  workspace = dirtyWorkspace(convForwardWorkspace(s, Sums::kDouble, threads));
+  convForward(s, Sums::kDouble, xs.data() + offset, ws.data() + offset, b, wide_y.data() + offset,
+              workspace.data(), pool);
   workspace = dirtyWorkspace(convInputGradWorkspace(s, threads));
   convInputGrad(s, dys.data() + offset, ws.data() + offset, dx.data() + offset, workspace.data(),
                 pool);
   workspace = dirtyWorkspace(convWeightGradWorkspace(s, threads));
   convWeightGrad(s, xs.data() + offset, dys.data() + offset, dw.data() + offset, workspace.data(),
                  pool);
-  for (std::vector<float>* v : {&y, &dx, &dw}) {
+  for (std::vector<float>* v : {&y, &wide_y, &dx, &dw}) {
     for (size_t i = 0; i < 8; ++i) REQUIRE((*v)[v->size() - 1 - i] == kSentinel);
     for (size_t i = 0; i < offset; ++i) REQUIRE((*v)[i] == kSentinel);
     v->erase(v->begin(), v->begin() + static_cast<ptrdiff_t>(offset));
     v->resize(v->size() - 8);
   }
-  return {y, dx, dw};
+  return {y, wide_y, dx, dw};
 }
 
 void check(const ConvShape& s, bool with_bias = true) {
@@ -105,11 +109,14 @@ void check(const ConvShape& s, bool with_bias = true) {
   });
   const Results one = runAll(s, x, w, bias, dy, 1);
   CHECK(relativeError(one.y, y) < 2e-6);
+  // Half a unit in the last place for each block of taps, of which there are up to three here.
+  CHECK(relativeError(one.wide_y, y) <= 1.2e-7);
   CHECK(relativeError(one.dx, dx) < 2e-6);
   CHECK(relativeError(one.dw, dw) < 2e-6);
   for (int threads : {2, 3}) {
     const Results more = runAll(s, x, w, bias, dy, threads, static_cast<size_t>(threads - 1));
     CHECK(sameBits(more.y, one.y));
+    CHECK(sameBits(more.wide_y, one.wide_y));
     CHECK(sameBits(more.dx, one.dx));
     CHECK(sameBits(more.dw, one.dw));
   }
@@ -190,6 +197,7 @@ TEST_CASE("a sample's convolution does not depend on the rest of the batch") {
       };
       const Results one = runAll(single, part(x), w, {}, part(dy), 1);
       REQUIRE(sameBits(one.y, part(all.y)));
+      REQUIRE(sameBits(one.wide_y, part(all.wide_y)));
       REQUIRE(sameBits(one.dx, part(all.dx)));
     }
   }
@@ -205,6 +213,7 @@ TEST_CASE("convolution lets a NaN go where its windows are and nowhere else") {
     const int64_t column = i % 9, row = i / 9 % 9;
     const bool touched = i < 4 * 81 && row <= 1 && column <= 1;
     REQUIRE(std::isnan(r.y[static_cast<size_t>(i)]) == touched);
+    REQUIRE(std::isnan(r.wide_y[static_cast<size_t>(i)]) == touched);
   }
 }
 
