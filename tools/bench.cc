@@ -67,15 +67,11 @@ class BenchCommand : public Command {
   void declare(CLI::App& app) override {
     app.add_option("MODEL", model_, "A model of any stage")->required();
     app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    app.add_option("--batch-size", batch_size_, "Samples a step")
-        ->required()
-        ->check(CLI::PositiveNumber);
+    addCount(app, "--batch-size", batch_size_, "Samples a step", 1)->required();
     app.add_option("--input-shape", shapes_, "NAME:3x224x224: an input's shape without the batch");
-    app.add_option("--steps", steps_, "Steps that are timed")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    app.add_option("--warmup", warmup_, "Steps before those")->capture_default_str();
-    app.add_option("--threads", threads_, "Default: all processors");
+    addCount(app, "--steps", steps_, "Steps that are timed", 1)->capture_default_str();
+    addCount(app, "--warmup", warmup_, "Steps before those")->capture_default_str();
+    addThreadsOption(app, threads_);
     app.add_flag("--json", json_, "One JSON object on standard output");
   }
 

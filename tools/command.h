@@ -34,6 +34,14 @@ std::unique_ptr<Command> makeInspectCommand();
 // "auto", "train" or "frozen".
 BatchNormPolicy parseBatchNormPolicy(const std::string& text);
 
+// A number from `least` to `most`; no NaN.
+CLI::Validator numberIn(double least, double most);
+// Declares an option for a count of steps, epochs or samples, from `least` on.
+CLI::Option* addCount(CLI::App& app, const char* name, int64_t& count, const char* help,
+                      int64_t least = 0);
+// Declares --threads; `threads` stays 0, for as many as there are processors, without it.
+void addThreadsOption(CLI::App& app, int& threads);
+
 // "1,234,567" bytes as "1.2 MiB".
 std::string readableBytes(int64_t bytes);
 

@@ -25,8 +25,8 @@ class EvalCommand : public Command {
     app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
     app.add_option("--metric", metric_, "top1 or none; default top1 where there are classes")
         ->check(CLI::IsMember({"top1", "none"}));
-    app.add_option("--batch-size", options_.batch_size, "Default 64, or the model's own");
-    app.add_option("--threads", threads_, "Default: all processors");
+    addCount(app, "--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
+    addThreadsOption(app, threads_);
     app.add_flag("--json", json_, "One JSON object on standard output");
   }
 

@@ -33,7 +33,8 @@ class PrepareCommand : public Command {
     app.add_option("-o,--output", output_, "The prepared model to write")->required();
     app.add_option("--recipe", recipe_, "What to quantize and how (JSON)");
     app.add_option("--outputs", outputs_, "Keep these outputs only")->delimiter(',');
-    app.add_option("--batch-size", batch_size_, "Print the planned memory of a step at this size");
+    addCount(app, "--batch-size", batch_size_, "Print the planned memory of a step at this size",
+             1);
     app.add_option("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
         ->capture_default_str();
     app.add_option("--train", train_, "Train these weights (name patterns or kinds)")

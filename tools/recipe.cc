@@ -1,9 +1,8 @@
 #include "tools/recipe.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/base/json_message.h"
 #include "tools/recipe.pb.h"
 
 namespace simaqat {
@@ -12,11 +11,7 @@ ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
   const std::string text = readFile(path);
   *hash = hashHex(text);
   proto::Recipe recipe;
-  const auto status = google::protobuf::util::JsonStringToMessage(text, &recipe);
-  if (!status.ok()) {
-    const auto reason = status.message();
-    throw inputError("{}: {}", path, onOneLine({reason.data(), reason.size()}));
-  }
+  readJsonMessage(path, text, &recipe);
   if (!recipe.preset().empty() && recipe.preset() != "sima") {
     throw inputError("{}: preset '{}' is not known (sima is)", path, recipe.preset());
   }

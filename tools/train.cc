@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <limits>
 
 #include "qat/base/log.h"
 #include "qat/train/trainer.h"
@@ -38,54 +39,11 @@ class TrainCommand : public Command {
     app.add_option("-o,--output", o.output, "The trained model to write")->required();
     app.add_option("--split", o.split, "The split to train on")->capture_default_str();
     app.add_option("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-    app.add_option("--epochs", o.epochs, "Passes over the data")->capture_default_str();
-    app.add_option("--steps", o.steps, "Steps, instead of epochs");
-    app.add_option("--batch-size", o.batch_size, "Samples a step")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    OptimizerOptions& sgd = o.optimizer;
-    app.add_option("--lr", sgd.learning_rate, "Learning rate")->capture_default_str();
-    app.add_option("--momentum", sgd.momentum, "SGD's momentum")->capture_default_str();
-    app.add_flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
-    app.add_option("--weight-decay", sgd.weight_decay, "L2 penalty")->capture_default_str();
-    app.add_option("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
-        ->delimiter(',');
-    app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this");
-    app.add_option("--schedule", o.schedule, "constant, step, cosine or onecycle")
-        ->capture_default_str();
-    app.add_option("--warmup", o.warmup, "Steps of linear increase at the start");
-    app.add_option("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
-        ->delimiter(',');
-    app.add_option("--freeze", o.freeze_patterns, "Do not train these")->delimiter(',');
-    app.add_option("--freeze-bn-after", o.freeze_bn_after,
-                   "From this step on BatchNormalization uses its running statistics");
-    app.add_option("--freeze-observers-after", o.freeze_observers_after,
-                   "From this step on ranges stay");
-    app.add_option("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"biased", "unbiased"}));
-    app.add_option("--on-nonfinite", on_nonfinite_, "stop, or skip the step")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"stop", "skip"}));
-    app.add_option("--init", init_, "file, or random (He initialization)")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"file", "random"}));
-    app.add_option("--calibrate", o.calibrate, "First observe ranges on this many batches");
-    app.add_option("--seed", o.seed, "Decides order, augmentation and initialization")
-        ->capture_default_str();
-    app.add_option("--threads", o.threads, "Default: all processors");
-    app.add_option("--eval-split", o.eval_split, "Default: validation, val or test");
-    app.add_option("--eval-every", o.eval_every, "Evaluate every so many epochs");
-    app.add_option("--keep", keep_, "What is written: the last state or the best")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"last", "best"}));
-    app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
-    app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
-    CLI::Option* checkpoint =
-        app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
-    app.add_option("--checkpoint-every", o.checkpoint_every, "Every so many steps")
-        ->needs(checkpoint);
-    app.add_option("--resume", o.resume, "Go on from this checkpoint");
+    declareLength(app);
+    declareOptimizer(app);
+    declareModes(app);
+    declareEvaluation(app);
+    declareCheckpoints(app);
   }
 
   int run() override {
@@ -113,6 +71,80 @@ class TrainCommand : public Command {
   }
 
  private:
+  void declareLength(CLI::App& app) {
+    TrainOptions& o = options_;
+    addCount(app, "--epochs", o.epochs, "Passes over the data")->capture_default_str();
+    addCount(app, "--steps", o.steps, "Steps, instead of epochs");
+    addCount(app, "--batch-size", o.batch_size, "Samples a step", 1)->capture_default_str();
+    app.add_option("--seed", o.seed, "Decides order, augmentation and initialization")
+        ->capture_default_str()
+        ->check(numberIn(0, 1.8e19));
+    addThreadsOption(app, o.threads);
+  }
+
+  void declareOptimizer(CLI::App& app) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    OptimizerOptions& sgd = options_.optimizer;
+    app.add_option("--lr", sgd.learning_rate, "Learning rate")
+        ->capture_default_str()
+        ->check(numberIn(0, kMost));
+    app.add_option("--momentum", sgd.momentum, "SGD's momentum")
+        ->capture_default_str()
+        ->check(numberIn(0, 1));
+    app.add_flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
+    app.add_option("--weight-decay", sgd.weight_decay, "L2 penalty")
+        ->capture_default_str()
+        ->check(numberIn(0, kMost));
+    app.add_option("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
+        ->delimiter(',');
+    app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
+        ->check(numberIn(0, kMost));
+    app.add_option("--schedule", options_.schedule, "constant, step, cosine or onecycle")
+        ->capture_default_str();
+    addCount(app, "--warmup", options_.warmup, "Steps of linear increase at the start");
+  }
+
+  void declareModes(CLI::App& app) {
+    TrainOptions& o = options_;
+    app.add_option("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
+        ->delimiter(',');
+    app.add_option("--freeze", o.freeze_patterns, "Do not train these")->delimiter(',');
+    addCount(app, "--freeze-bn-after", o.freeze_bn_after,
+             "From this step on BatchNormalization uses its running statistics");
+    addCount(app, "--freeze-observers-after", o.freeze_observers_after,
+             "From this step on ranges stay");
+    app.add_option("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"biased", "unbiased"}));
+    app.add_option("--on-nonfinite", on_nonfinite_, "stop, or skip the step")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"stop", "skip"}));
+    app.add_option("--init", init_, "file, or random (He initialization)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"file", "random"}));
+    addCount(app, "--calibrate", o.calibrate, "First observe ranges on this many batches");
+  }
+
+  void declareEvaluation(CLI::App& app) {
+    TrainOptions& o = options_;
+    app.add_option("--eval-split", o.eval_split, "Default: validation, val or test");
+    addCount(app, "--eval-every", o.eval_every, "Evaluate every so many epochs");
+    app.add_option("--keep", keep_, "What is written: the last state or the best")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"last", "best"}));
+    app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
+    app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+  }
+
+  void declareCheckpoints(CLI::App& app) {
+    TrainOptions& o = options_;
+    CLI::Option* checkpoint =
+        app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
+    addCount(app, "--checkpoint-every", o.checkpoint_every, "Every so many steps")
+        ->needs(checkpoint);
+    app.add_option("--resume", o.resume, "Go on from this checkpoint");
+  }
+
   TrainOptions options_;
   std::string running_var_ = "biased";
   std::string on_nonfinite_ = "stop";

@@ -41,6 +41,10 @@ std::string readFile(const std::string& path) {
 
 AtomicFile::AtomicFile(const std::string& path)
     : path_(path), temporary_(fmt::format("{}.tmp-{}", path, ::getpid())) {
+  std::error_code code;
+  if (path.empty() || std::filesystem::is_directory(path, code)) {
+    throw runtimeError("'{}': cannot be written: is no name of a file", path);
+  }
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw runtimeError("{}: cannot be written: {}", path_, std::strerror(errno));
 }

@@ -1,27 +1,16 @@
 #include "qat/data/manifest.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <cmath>
 #include <filesystem>
 
 #include "qat/base/error.h"
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/base/json_message.h"
 #include "qat/data/manifest.pb.h"
 
 namespace simaqat {
 namespace {
-
-proto::Manifest parse(const std::string& path, const std::string& json) {
-  proto::Manifest message;
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &message);
-  if (!status.ok()) {
-    const auto reason = status.message();
-    throw inputError("{}: {}", path, onOneLine({reason.data(), reason.size()}));
-  }
-  return message;
-}
 
 Transform normalizeOf(const proto::Normalize& message) {
   Transform transform;
@@ -90,7 +79,8 @@ Field fieldOf(const proto::Field& message, const std::string& folder) {
 
 Manifest loadManifest(const std::string& path) {
   const std::string json = readFile(path);
-  const proto::Manifest message = parse(path, json);
+  proto::Manifest message;
+  readJsonMessage(path, json, &message);
 
   Manifest manifest;
   manifest.path = path;

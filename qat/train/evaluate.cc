@@ -107,9 +107,11 @@ struct Evaluator::Impl {
   const Loss* loss = nullptr;
   bool loss_is_fixed = false;
   std::map<std::string, LossSource> sources;
-  std::optional<size_t> labels;
+  std::optional<size_t> labels;  // the field of classes, where top1 is given
   // One plan for each batch size; the loss' are kept, the model's change with its variables.
   std::map<int64_t, std::unique_ptr<Executor>> loss_executors;
+
+  std::string lossName(size_t k) const { return k == 0 ? "loss" : loss->graph.outputs[k].name; }
 
   Executor& lossExecutor(int64_t samples, const Executor& model) {
     std::unique_ptr<Executor>& executor = loss_executors[samples];
@@ -151,7 +153,7 @@ struct Evaluator::Impl {
     const auto& outputs = executor.graph().outputs;
     result.losses.resize(outputs.size());
     for (size_t k = 0; k < outputs.size(); ++k) {
-      result.losses[k].first = outputs[k].name;
+      result.losses[k].first = lossName(k);
       result.losses[k].second +=
           static_cast<double>(executor.scalarOutput(k)) * static_cast<double>(batch.samples);
     }
@@ -164,11 +166,14 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
   Impl& self = *impl_;
   self.options = options;
   self.loss = loss;
-  const int64_t fixed = fixedBatch(model);
-  self.batch_is_fixed = fixed > 0;
+  self.batch_is_fixed = fixedBatch(model) > 0;
+  self.loss_is_fixed = loss != nullptr && fixedBatch(loss->graph) > 0;
+  const int64_t fixed = self.batch_is_fixed  ? fixedBatch(model)
+                        : self.loss_is_fixed ? fixedBatch(loss->graph)
+                                             : 0;
   if (fixed > 0 && options.batch_size > 0 && options.batch_size != fixed) {
-    throw inputError("the model fixes the batch to {}, and --batch-size is {}", fixed,
-                     options.batch_size);
+    throw inputError("the {} fixes the batch to {}, and --batch-size is {}",
+                     self.batch_is_fixed ? "model" : "loss", fixed, options.batch_size);
   }
   self.options.batch_size = fixed > 0                ? fixed
                             : options.batch_size > 0 ? options.batch_size
@@ -177,7 +182,6 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
 
   std::vector<FieldSpec> wanted = fieldSpecs(model.inputs);
   if (loss != nullptr) {
-    self.loss_is_fixed = fixedBatch(loss->graph) > 0;
     self.sources = bindLoss(loss->graph, model, fields, binds);
     for (const Value* input : loss->graph.inputs) {
       const LossSource& source = self.sources.at(input->name());
@@ -197,16 +201,34 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
     if (others.size() == 1) wanted.push_back({others[0], ElementType::kInt64, {}, true});
   }
   self.data = Dataset::open(manifest, options.split, wanted);
+  if (self.loss_is_fixed && self.data->size() < self.options.batch_size) {
+    throw inputError("{}: split '{}' has {} samples, less than the batch of {} that the loss fixes",
+                     manifest.path, options.split, self.data->size(), self.options.batch_size);
+  }
+  const TensorType& first = model.outputs.front().value->type;
+  const bool classifies = first.element == ElementType::kFloat && first.shape && first.rank() == 2;
   for (size_t i = 0; i < self.data->fieldCount(); ++i) {
     self.field_index[self.data->fieldName(i)] = i;
     self.sample_dims[self.data->fieldName(i)] = self.data->sampleDims(i);
-    if (i >= model.inputs.size() && isIntegerClass(*self.data, i) && options.top1) self.labels = i;
+    const bool is_class = i >= model.inputs.size() && isIntegerClass(*self.data, i);
+    if (classifies && is_class && options.top1) self.labels = i;
   }
 }
 
 Evaluator::~Evaluator() = default;
 
 const Dataset& Evaluator::data() const { return *impl_->data; }
+
+std::vector<std::string> Evaluator::metricNames() const {
+  std::vector<std::string> names;
+  if (impl_->loss != nullptr) {
+    for (size_t k = 0; k < impl_->loss->graph.outputs.size(); ++k) {
+      names.push_back(impl_->lossName(k));
+    }
+  }
+  if (impl_->labels) names.push_back("top1");
+  return names;
+}
 
 EvalResult Evaluator::run(const Graph& model) {
   Impl& self = *impl_;
@@ -233,17 +255,17 @@ EvalResult Evaluator::run(const Graph& model) {
     executor->compute(0);
     result.samples += batch->samples;
     // A loss whose file fixes the batch cannot be asked about a part of one.
-    if (self.loss != nullptr && (!self.loss_is_fixed || batch->samples == rows)) {
+    const bool whole = batch->samples == self.options.batch_size;
+    if (self.loss != nullptr && (whole || !self.loss_is_fixed)) {
       self.addLosses(*executor, *batch, result);
       in_loss += batch->samples;
     }
-    const TensorView& first = executor->output(0);
-    if (self.labels && first.rank() == 2 && first.type == ElementType::kFloat) {
+    if (self.labels) {
       right += countRight(firstRows(executor->outputTensor(0), batch->samples),
                           batch->fields[*self.labels]);
     }
   }
-  if (self.labels && !model.outputs.empty() && model.outputs[0].value->type.rank() == 2) {
+  if (self.labels) {
     result.top1 = static_cast<double>(right) / static_cast<double>(result.samples);
   }
   for (auto& [name, sum] : result.losses) sum /= static_cast<double>(in_loss);

@@ -18,7 +18,7 @@ namespace simaqat {
 struct EvalResult {
   std::string split;
   int64_t samples = 0;
-  // Means over the samples, by the loss' output names; the first is the loss itself.
+  // Means over the samples: the loss itself, called "loss", then its further outputs by name.
   std::vector<std::pair<std::string, double>> losses;
   std::optional<double> top1;  // the share of right classes, 0 to 1
 };
@@ -44,6 +44,8 @@ class Evaluator {
   ~Evaluator();
 
   const Dataset& data() const;
+  // The losses' names, as EvalResult has them, and top1 where it is given.
+  std::vector<std::string> metricNames() const;
 
   // Evaluates the model, which has the inputs and outputs of the one given at construction, with
   // the present values of its variables. The last batch may be smaller; where the model fixes its

@@ -38,16 +38,25 @@ std::string targetField(const std::string& loss, const Graph& model,
   return targets[0];
 }
 
+// Where the model fixes its batch, the loss leaves it open: evaluation asks about a part of one.
+TensorType withOpenBatch(TensorType type) {
+  if (type.shape && !type.shape->empty() && type.shape->front().known()) {
+    type.shape->front() = Dim::named("N");
+  }
+  return type;
+}
+
 Graph crossEntropy(const Graph& model, const std::string& target) {
   Graph graph(model.registry());
   const GraphOutput& logits = model.outputs.front();
+  const TensorType type = withOpenBatch(logits.value->type);
   TensorType labels{ElementType::kInt64, std::nullopt};
-  if (logits.value->type.shape && logits.value->type.rank() >= 2) {
+  if (type.rank() >= 2) {
     // [N, C, d...] goes with labels of [N, d...].
-    labels.shape = *logits.value->type.shape;
+    labels.shape = type.shape;
     labels.shape->erase(labels.shape->begin() + 1);
   }
-  Value* x = graph.addInput(logits.name, logits.value->type);
+  Value* x = graph.addInput(logits.name, type);
   Value* y = graph.addInput(target, labels);
   graph.outputs.push_back({"loss", graph.add("SoftmaxCrossEntropyLoss", "loss", {x, y})});
   return graph;
@@ -56,8 +65,9 @@ Graph crossEntropy(const Graph& model, const std::string& target) {
 Graph meanSquaredError(const Graph& model, const std::string& target) {
   Graph graph(model.registry());
   const GraphOutput& output = model.outputs.front();
-  Value* x = graph.addInput(output.name, output.value->type);
-  Value* y = graph.addInput(target, output.value->type);
+  const TensorType type = withOpenBatch(output.value->type);
+  Value* x = graph.addInput(output.name, type);
+  Value* y = graph.addInput(target, type);
   Value* difference = graph.add("Sub", "difference", {x, y});
   Value* square = graph.add("Mul", "square", {difference, difference});
   Value* mean = graph.add("ReduceMean", "mean", {square});

@@ -21,9 +21,7 @@ Json evaluationJson(const EvalResult& result) {
   Json json;
   json["split"] = result.split;
   json["samples"] = result.samples;
-  for (size_t i = 0; i < result.losses.size(); ++i) {
-    json[i == 0 ? "loss" : result.losses[i].first] = number(result.losses[i].second);
-  }
+  for (const auto& [name, value] : result.losses) json[name] = number(value);
   if (result.top1) json["top1"] = *result.top1;
   return json;
 }

@@ -72,23 +72,26 @@ bool matchesParameter(const Variable& variable, const std::vector<std::string>& 
   });
 }
 
+void requireMatches(const Graph& graph, const char* option,
+                    const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) {
+    const auto& variables = graph.variables();
+    const bool any = std::any_of(variables.begin(), variables.end(), [&](const auto& variable) {
+      return variable->role == VariableRole::kWeight && matchesParameter(*variable, {pattern});
+    });
+    if (!any) throw inputError("{} {}: matches no weight of the model", option, pattern);
+  }
+}
+
 void selectTrainable(Graph& graph, const std::vector<std::string>& train,
                      const std::vector<std::string>& freeze) {
-  const auto set = [&](const std::vector<std::string>& patterns, bool trainable,
-                       const char* option) {
-    for (const std::string& pattern : patterns) {
-      bool any = false;
-      for (const auto& variable : graph.variables()) {
-        if (variable->role != VariableRole::kWeight) continue;
-        if (!matchesParameter(*variable, {pattern})) continue;
-        variable->trainable = trainable;
-        any = true;
-      }
-      if (!any) throw inputError("{} {}: matches no weight of the model", option, pattern);
-    }
-  };
-  set(train, true, "--train");
-  set(freeze, false, "--freeze");
+  requireMatches(graph, "--train", train);
+  requireMatches(graph, "--freeze", freeze);
+  for (const auto& variable : graph.variables()) {
+    if (variable->role != VariableRole::kWeight) continue;
+    if (matchesParameter(*variable, train)) variable->trainable = true;
+    if (matchesParameter(*variable, freeze)) variable->trainable = false;
+  }
 }
 
 void initializeRandomly(Graph& graph, uint64_t seed) {

@@ -15,8 +15,12 @@ std::string parameterKind(const Variable& variable);
 // Leaves trainable the weights that a gradient from one of the graph's outputs can reach.
 void keepReached(Graph& graph);
 
-// Applies --train and --freeze patterns to Variable::trainable, in that order. A pattern that
-// matches no weight is an Error.
+// An Error that names the option where one of its patterns or kinds matches no weight.
+void requireMatches(const Graph& graph, const char* option,
+                    const std::vector<std::string>& patterns);
+
+// Applies --train and --freeze patterns to Variable::trainable, in that order, as requireMatches
+// allows.
 void selectTrainable(Graph& graph, const std::vector<std::string>& train,
                      const std::vector<std::string>& freeze);
 

@@ -5,12 +5,14 @@
 #include <memory>
 #include <optional>
 
+#include "qat/base/file.h"
 #include "qat/base/hash.h"
 #include "qat/base/log.h"
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/simplify.h"
+#include "qat/train/best_by.h"
 #include "qat/train/checkpoint.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
@@ -37,29 +39,6 @@ void assign(Graph& graph, const VariableMap& state) {
   }
 }
 
-// "NAME:min" or "NAME:max".
-struct BestBy {
-  std::string name;
-  bool max = false;
-
-  static BestBy parse(const std::string& text) {
-    const size_t colon = text.rfind(':');
-    const std::string way = colon == std::string::npos ? "" : text.substr(colon + 1);
-    if (way != "min" && way != "max")
-      throw usageError("--best-by {}: expected NAME:min or NAME:max", text);
-    return {text.substr(0, colon), way == "max"};
-  }
-  double of(const EvalResult& result) const {
-    if (name == "top1" && result.top1) return *result.top1;
-    for (size_t i = 0; i < result.losses.size(); ++i) {
-      if (result.losses[i].first == name || (i == 0 && name == "loss"))
-        return result.losses[i].second;
-    }
-    throw usageError("--best-by {}: evaluation gives no '{}'", name, name);
-  }
-  bool better(double a, double b) const { return max ? a > b : a < b; }
-};
-
 class Trainer {
  public:
   explicit Trainer(const TrainOptions& options)
@@ -83,6 +62,9 @@ class Trainer {
 
   TrainResult run() {
     if (!options_.resume.empty()) resume();
+    // Days of training are not lost to a path that cannot be written.
+    AtomicFile{options_.output};
+    if (!options_.checkpoint.empty()) AtomicFile{options_.checkpoint};
     MetricsFile metrics(options_.metrics, step_);
     // A run that was interrupted before its first step calibrates again.
     if (step_ == 0) calibrate();
@@ -96,6 +78,7 @@ class Trainer {
   void prepareModel() {
     Graph& graph = model_.graph;
     selectTrainable(graph, options_.train_patterns, options_.freeze_patterns);
+    requireMatches(graph, "--no-decay", options_.optimizer.no_decay);
     if (options_.random_init) {
       if (model_.stage != Stage::kSource) {
         throw usageError("--init random is for an FP32 training graph, and {} is {}",
@@ -104,7 +87,6 @@ class Trainer {
       initializeRandomly(graph, options_.seed);
     }
     learningRateFactor(options_.schedule, 0, 1, 0);
-    if (options_.keep_best) best_by_ = BestBy::parse(options_.best_by);
   }
 
   void openData() {
@@ -310,6 +292,9 @@ class Trainer {
     eval_options.batch_size = options_.batch_size;
     evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
                                              eval_options, pool_);
+    if (options_.keep_best) {
+      best_by_ = BestBy::parse(options_.best_by, evaluator_->metricNames());
+    }
     addDataHashes(eval_options.split, evaluator_->data());
   }
 

@@ -144,6 +144,29 @@ TEST_CASE("bad data is refused") {
       saveText(R"({"splits": {"train": {"fields": {"input": {"arrays": "train-images"}}}}})",
                scratch("stages/misspelt.json"));
   expectBadInput(trainArgs(s.prepared, misspelt), {"misspelt.json", "arrays"});
+  const auto train = [&](const std::string& name, const std::string& text) {
+    return trainArgs(s.prepared, saveText(text, scratch("stages/" + name)));
+  };
+  const auto with_field = [](const std::string& field) {
+    return R"({"splits": {"train": {"fields": {"input": )" + field +
+           R"(, "labels": {"array": "train-labels"}}}}})";
+  };
+  for (const char* nothing :
+       {R"({"array": "train-images", "transforms": [null]})",
+        R"({"array": "train-images", "transforms": null})", R"({"array": null})", "null"}) {
+    expectBadInput(train("null.json", with_field(nothing)), {"null.json", "null"});
+  }
+  expectBadInput(train("twice.json", with_field(R"({"array": "a", "array": "b"})")),
+                 {"twice.json", "'array' is given twice"});
+  expectBadInput(train("empty.json", with_field("{}")),
+                 {"empty.json", "'train'", "'input'", "no source"});
+  expectBadInput(train("unnamed.json", with_field(R"({"array": ""})")), {"'input'", "no source"});
+  expectBadInput(train("no-fields.json", R"({"splits": {"train": {"fields": {}}}})"),
+                 {"no-fields.json", "'train' has no fields"});
+  expectBadInput(train("no-splits.json", "{}"), {"no-splits.json", "no splits"});
+  expectBadInput(train("list.json", "[]"), {"list.json"});
+  expectBadInput(train("kind.json", with_field(R"({"array": "train-images", "transforms": [{}]})")),
+                 {"kind.json", "transforms[0]", "normalize"});
   const std::string syntax = saveText("{\"splits\": [,\n}", scratch("stages/syntax.json"));
   expectBadInput(trainArgs(s.prepared, syntax), {"syntax.json"});
   expectBadInput(trainArgs(s.prepared, manifestWith("gone.json", "gone-images", "train-labels")),
@@ -261,10 +284,18 @@ TEST_CASE("what prepare is told has to fit the model") {
       R"({"overrides": [{"node": "/head/*", "quantize": false}]})", scratch("unmatched.json"));
   expectBadInput({"prepare", source, "--recipe", unmatched},
                  {"recipe", "'/head/*'", "matches no node"});
+  for (const char* entry : {"null", R"({"op_type": "Conv", "quantize": null})",
+                            R"({"quantize": false})", R"({"op_type": "Conv"})"}) {
+    const std::string recipe =
+        saveText(std::string("{\"overrides\": [") + entry + "]}", scratch("entry.json"));
+    expectBadInput({"prepare", source, "--recipe", recipe}, {recipe});
+  }
   const std::string preset = saveText(R"({"preset": "best"})", scratch("preset.json"));
   expectBadInput({"prepare", source, "--recipe", preset}, {preset, "'best'"});
   expectBadInput({"prepare", source, "--recipe", scratch("no-recipe.json")}, {"no-recipe.json"});
   expectBadInput({"prepare", source, "--freeze", "no.such*"}, {"--freeze no.such*", "no weight"});
+  expectBadInput(trainArgs(source, stages().manifest) + Args{"--no-decay", "bias,no.such*"},
+                 {"--no-decay no.such*", "no weight"});
 }
 
 TEST_CASE("bad command lines end with 2") {
@@ -285,7 +316,18 @@ TEST_CASE("bad command lines end with 2") {
       train + Args{"--keep", "best", "--best-by", "top1"},
       train + Args{"--keep", "best", "--best-by", "top1:most"},
       train + Args{"--keep", "some"},
+      train + Args{"--keep", "best", "--best-by", "f1:max"},
       train + Args{"--lr", "fast"},
+      train + Args{"--lr", "nan"},
+      train + Args{"--lr", "-0.1"},
+      train + Args{"--momentum", "1.5"},
+      train + Args{"--weight-decay", "-1"},
+      train + Args{"--steps", "-5"},
+      train + Args{"--steps", "99999999999999999999"},
+      train + Args{"--epochs", "1.5"},
+      train + Args{"--calibrate", "-1"},
+      train + Args{"--threads", "0"},
+      train + Args{"--threads", "100000"},
       train + Args{"--on-nonfinite", "shrug"},
       train + Args{"--bn-running-var", "neither"},
       train + Args{"--init", "random"},
@@ -308,6 +350,25 @@ TEST_CASE("bad command lines end with 2") {
   CHECK(run({"bench", s.source, "--batch-size", "0"}).status == 2);
   CHECK(run({"bench", s.source, "--batch-size", "2", "--input-shape", "3x3"}).status == 2);
   CHECK(run({"eval", s.source, "--data", s.manifest, "--metric", "luck"}).status == 2);
+}
+
+TEST_CASE("a path that cannot be written is told before anything is trained") {
+  const Stages& s = stages();
+  saveText("", scratch("file"));
+  const std::string good = scratch("written.onnx");
+  const Args train = trainArgs(s.prepared, s.manifest) + Args{"--steps", "1000000"};
+  for (const Args& option :
+       {Args{"-o", scratch("no-folder") + "/x.onnx"}, Args{"-o", scratch("file") + "/x.onnx"},
+        Args{"-o", scratch("out")}, Args{"-o", good, "--checkpoint", scratch("no-folder") + "/x"},
+        Args{"-o", good, "--metrics", scratch("no-folder") + "/x"}}) {
+    const Result result = run(train + option);
+    INFO(result.err);
+    CHECK(result.status == 1);
+    CHECK(linesOf(result.err).size() == 1);
+    CHECK_THAT(result.err, ContainsSubstring(option.back()));
+    CHECK_THAT(result.err, ContainsSubstring("cannot be written"));
+  }
+  CHECK_FALSE(fs::exists(good));
 }
 
 TEST_CASE("help and version are no errors") {

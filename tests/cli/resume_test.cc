@@ -116,15 +116,15 @@ void killAndResume(const Args& args, int kills, const std::string& folder) {
 }  // namespace
 
 TEST_CASE("killed runs end with the same bytes") {
-  killAndResume(everything() + Args{"--steps", "900", "--freeze-bn-after", "600",
-                                    "--freeze-observers-after", "450"},
+  killAndResume(everything() + Args{"--steps", "600", "--freeze-bn-after", "400",
+                                    "--freeze-observers-after", "300"},
                 25, "last");
 }
 
 TEST_CASE("killed runs that keep the best end with the same bytes") {
   // The last epoch is not a whole one, and a checkpoint falls on the last step.
   killAndResume(
-      everything() + Args{"--steps", "891", "--freeze-bn-after", "600", "--freeze-observers-after",
+      everything() + Args{"--steps", "594", "--freeze-bn-after", "400", "--freeze-observers-after",
                           "450", "--eval-every", "3", "--keep", "best", "--best-by", "loss:min"},
       25, "best");
 }

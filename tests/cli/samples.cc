@@ -169,6 +169,25 @@ onnx::ModelProto smallNetwork() {
   return model;
 }
 
+onnx::ModelProto load(const std::string& path) {
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(bytesOf(path)));
+  return model;
+}
+
+std::map<std::string, std::string> weightsOf(const std::string& path) {
+  std::map<std::string, std::string> weights;
+  const onnx::ModelProto model = load(path);
+  for (const auto& tensor : model.graph().initializer()) {
+    const auto& floats = tensor.float_data();
+    weights[tensor.name()] = floats.empty()
+                                 ? tensor.raw_data()
+                                 : std::string(reinterpret_cast<const char*>(floats.data()),
+                                               static_cast<size_t>(floats.size()) * sizeof(float));
+  }
+  return weights;
+}
+
 std::string saveText(const std::string& text, const std::string& path) {
   std::ofstream stream(path, std::ios::binary);
   stream << text;
@@ -187,6 +206,36 @@ std::string idx(const std::vector<uint8_t>& values, const std::vector<uint32_t>&
   }
   bytes.append(values.begin(), values.end());
   return bytes;
+}
+
+std::string npy(const std::vector<float>& values, const std::vector<int64_t>& dims) {
+  std::string shape;
+  for (int64_t dim : dims) shape += std::to_string(dim) + ", ";
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }";
+  header.resize(118, ' ');
+  std::string bytes = "\x93NUMPY";
+  bytes += {1, 0, static_cast<char>(header.size()), 0};
+  bytes += header;
+  bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  return bytes;
+}
+
+std::string writeFashion(const std::string& folder, uint32_t samples) {
+  std::vector<uint8_t> images;
+  std::vector<uint8_t> labels;
+  for (uint32_t i = 0; i < samples; ++i) {
+    labels.push_back(static_cast<uint8_t>(i % 10));
+    for (uint32_t k = 0; k < 28 * 28; ++k) {
+      images.push_back(static_cast<uint8_t>(k * (i % 10 + 1) * 7 + (k * i * 2654435761u >> 26)));
+    }
+  }
+  const std::string path = scratch(folder + "/data.json");
+  saveText(idx(images, {samples, 28, 28}), scratch(folder + "/images"));
+  saveText(idx(labels, {samples}), scratch(folder + "/labels"));
+  const std::string fields = R"({"fields": {"input": {"array": "images", "transforms":
+      [{"horizontal_flip": {}}, {"normalize": {"scale": 255, "mean": [0.5], "std": [0.3]}}]},
+      "labels": {"array": "labels"}}})";
+  return saveText(R"({"splits": {"train": )" + fields + R"(, "test": )" + fields + "}}", path);
 }
 
 std::string writeStripes(const std::string& folder, int64_t train, int64_t test) {

@@ -4,6 +4,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,13 +27,21 @@ onnx::ModelProto emptyModel();
 // The batch that the file fixes, in input and output.
 void fixBatch(onnx::ModelProto& model, int64_t batch);
 
+onnx::ModelProto load(const std::string& path);
+// The bytes of a file's initializers by name.
+std::map<std::string, std::string> weightsOf(const std::string& path);
 std::string save(const onnx::ModelProto& model, const std::string& path);
 std::string saveText(const std::string& text, const std::string& path);
 
 // A folder of images of four kinds of stripes (IDX) with labels; returns the manifest's path.
 // Training is augmented.
 std::string writeStripes(const std::string& folder, int64_t train, int64_t test);
+// Images of 28 x 28 and ten classes for the quickstart's network, train and test the same; returns
+// the manifest's path.
+std::string writeFashion(const std::string& folder, uint32_t samples);
+// The bytes of files.
 std::string idx(const std::vector<uint8_t>& values, const std::vector<uint32_t>& dims);
+std::string npy(const std::vector<float>& values, const std::vector<int64_t>& dims);
 
 // One file of each stage, made by the program, and the data that it learned from.
 struct Stages {
