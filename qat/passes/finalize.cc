@@ -167,11 +167,11 @@ class ActivationLowering {
 
 }  // namespace
 
-void finalize(Graph& graph) {
+void finalize(Graph& graph, const FinalizeOptions& options) {
   checkRanges(graph);
   runPass(graph, "freeze", freezeForInference);
-  runPass(graph, "lower-weights", lowerWeights);
-  runPass(graph, "lower-batch-norms", lowerBatchNorms);
+  runPass(graph, "lower-weights", [&](Graph& g) { lowerWeights(g, options); });
+  runPass(graph, "lower-batch-norms", [&](Graph& g) { lowerBatchNorms(g, options); });
   runPass(graph, "lower-activations", [](Graph& g) { ActivationLowering(g).run(); });
   for (const auto& value : graph.values()) value->quantizer = nullptr;
   runPass(graph, "dead-code", removeDeadCode);

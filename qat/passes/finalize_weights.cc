@@ -107,9 +107,9 @@ Value* addDequantized(Graph& graph, const std::string& name, const Tensor& codes
 }
 
 void setBias(Graph& graph, Node* node, const std::string& name, const LoweredWeight& lowered,
-             float input_scale) {
+             float input_scale, const FinalizeOptions& options) {
   Value* bias;
-  if (input_scale > 0) {
+  if (input_scale > 0 && options.integer_biases) {
     std::vector<float> scales;
     for (float scale : lowered.scales) scales.push_back(input_scale * scale);
     bias = addDequantized(graph, name, vectorOf(lowered.biases), scales, 0, node);
@@ -142,7 +142,7 @@ Node* asGemm(Graph& graph, Node* node) {
   return y->producer();
 }
 
-void lowerWeight(Graph& graph, Node* node, Node* fake_quantize) {
+void lowerWeight(Graph& graph, Node* node, Node* fake_quantize, const FinalizeOptions& options) {
   Node* batch_norm = batchNormBehind(graph, *node);
   if (batch_norm != nullptr && isMatMul(*node)) node = asGemm(graph, node);
   const QuantizationTraits& traits = node->op().quantization;
@@ -185,7 +185,9 @@ void lowerWeight(Graph& graph, Node* node, Node* fake_quantize) {
   }
   node->setInput(weight_index,
                  addDequantized(graph, name, lowered.codes, lowered.scales, axis, node));
-  if (traits.bias_input >= 0) setBias(graph, node, bias_name, lowered, input_scale);
+  if (traits.bias_input >= 0) {
+    setBias(graph, node, bias_name, lowered, input_scale, options);
+  }
   if (batch_norm != nullptr) {
     graph.replaceUses(batch_norm->output(), node->output());
     graph.removeNode(batch_norm);
@@ -199,7 +201,7 @@ float inputScale(const Value* value) {
   return *value->quantizer->scale->constant.data<float>();
 }
 
-void lowerWeights(Graph& graph) {
+void lowerWeights(Graph& graph, const FinalizeOptions& options) {
   // Gathered first: lowering one node removes others.
   std::vector<std::pair<Node*, Node*>> weighted;
   for (Node* node : graph.nodeSequence()) {
@@ -212,12 +214,12 @@ void lowerWeights(Graph& graph) {
     }
   }
   for (const auto& [node, fake_quantize] : weighted) {
-    lowerWeight(graph, node, fake_quantize);
+    lowerWeight(graph, node, fake_quantize, options);
     if (graph.useCount(fake_quantize->output()) == 0) graph.removeNode(fake_quantize);
   }
 }
 
-void lowerBatchNorms(Graph& graph) {
+void lowerBatchNorms(Graph& graph, const FinalizeOptions& options) {
   for (Node* node : graph.nodeSequence()) {
     if (node->op().qualifiedName() != "BatchNormalization") continue;
     const size_t rank = node->input(0)->type.rank();
@@ -236,7 +238,7 @@ void lowerBatchNorms(Graph& graph) {
     const std::string name = node->name();
     Value* weight = addDequantized(graph, name + "/weight", lowered.codes, lowered.scales, 0, node);
     Value* y = graph.add("Conv", name, {node->input(0), weight}, attributes, node);
-    setBias(graph, y->producer(), name + "/bias", lowered, input_scale);
+    setBias(graph, y->producer(), name + "/bias", lowered, input_scale, options);
     graph.replaceUses(node->output(), y);
     graph.removeNode(node);
   }

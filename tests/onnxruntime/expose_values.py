@@ -3,7 +3,8 @@
 
 usage: expose_values.py MODEL.onnx OUTPUT.onnx [--codes]
 
---codes   only the integer codes, that is what QuantizeLinear leaves
+--codes   only what quantizers leave: QuantizeLinear's integer codes, and in a scaffolded model
+          the values behind FakeQuantize
 
 Run the copy without graph optimizations (run.mjs --optimize none) when all values are exposed:
 a float value that is looked at keeps its operator from being fused into an integer one.
@@ -14,6 +15,8 @@ Needs python3-onnx.
 import argparse
 
 import onnx
+
+QUANTIZERS = {"QuantizeLinear", "FakeQuantize"}
 
 
 def intermediate_values(graph, codes_only):
@@ -26,7 +29,7 @@ def intermediate_values(graph, codes_only):
         if not varying.intersection(node.input):
             continue
         varying.update(name for name in node.output if name)
-        if codes_only and node.op_type != "QuantizeLinear":
+        if codes_only and node.op_type not in QUANTIZERS:
             continue
         names += [name for name in node.output if name and name not in outputs]
     return names

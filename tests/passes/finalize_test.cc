@@ -235,6 +235,24 @@ TEST_CASE("the quantizer reaches through a Dropout") {
   CHECK(graph.findValue("w/bias/quantized") != nullptr);
 }
 
+TEST_CASE("biases stay float where integer ones are not wanted") {
+  Graph graph = parse(R"(
+    input %x : float[N, 3]
+    weight %w : float[2, 3] = [1, 2, 3, 4, 5, 6]
+    weight %b : float[2] = [0.123, -4.5]
+    %y = Gemm(%x, %w, %b) {transB = 1}
+    output y = %y)");
+  scaffold(graph, {});
+  calibrate(graph, {randomTensor({4, 3}, 1)});
+  FinalizeOptions options;
+  options.integer_biases = false;
+  finalize(graph, options);
+  const Node& gemm = *producerOf(graph, "y").input(0)->producer()->input(0)->producer();
+  REQUIRE(gemm.opType() == "Gemm");
+  CHECK(gemm.input(2)->constant.toVector<float>() == std::vector<float>{0.123f, -4.5f});
+  CHECK(gemm.input(1)->producer()->opType() == "DequantizeLinear");
+}
+
 TEST_CASE("quantizers without a range are named") {
   Graph graph = parse("input %x : float[N, 2]\n%y = Neg(%x)\noutput y = %y");
   scaffold(graph, {});

@@ -1,0 +1,29 @@
+// A network of the zoo on its whole way: prepared, trained, finalized, exported.
+#pragma once
+
+#include <string>
+
+#include "qat/base/thread_pool.h"
+#include "qat/ir/graph.h"
+#include "tests/agreement/images.h"
+
+namespace simaqat {
+
+struct ShippedNetwork {
+  Graph trained;    // scaffolded, as its file has it
+  Graph finalized;  // as finalize left it
+  Graph unrounded;  // finalized, with float biases in place of INT32 ones
+  Graph exported;   // read from the file that users get
+  std::string trained_path;
+  std::string exported_path;
+};
+
+// Scaffolds the network, trains it for `steps` batches of the images (SGD, cross entropy) and takes
+// it through the files that the command line writes, in the test's own folder.
+ShippedNetwork shipNetwork(const std::string& network, const Images& images, int64_t steps,
+                           int64_t batch, float learning_rate, ThreadPool& pool);
+
+// The first output of a graph in evaluation, for all images, `batch` at a time.
+Tensor evaluateAll(const Graph& graph, const Tensor& pixels, int64_t batch, ThreadPool& pool);
+
+}  // namespace simaqat
