@@ -1,4 +1,6 @@
 // simaqat's command line: picks the subcommand, and turns what it throws into a line and a status.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -93,10 +95,13 @@ int main(int argc, char** argv) {
   }
 #endif
   simaqat::setUpLogging(false, false);
+  // What it would say stands in our one line.
+  google::protobuf::SetLogHandler(nullptr);
   try {
     return simaqat::run(argc, argv);
   } catch (const simaqat::Error& error) {
-    spdlog::error("{}", error.what());
+    // Names in a file may hold anything.
+    spdlog::error("{}", simaqat::onOneLine(error.what()));
     return simaqat::exitStatus(error.kind());
   } catch (const std::bad_alloc&) {
     spdlog::error("out of memory");

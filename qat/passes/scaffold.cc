@@ -136,14 +136,14 @@ class Scaffolder {
       dims[static_cast<size_t>(spec.axis)] = weight[static_cast<size_t>(spec.axis)];
     }
     const auto parameter = [&](const char* suffix, VariableRole role, float number) {
-      Tensor tensor(ElementType::kFloat, role == VariableRole::kObserverRange
-                                             ? std::vector<int64_t>{}
-                                             : dims);
+      Tensor tensor(ElementType::kFloat,
+                    role == VariableRole::kObserverRange ? std::vector<int64_t>{} : dims);
       std::fill_n(tensor.mutableData<float>(), tensor.size(), number);
       return graph_.addVariable(name + "/" + suffix, role, std::move(tensor))->source;
     };
     std::vector<Value*> inputs = {value};
-    inputs.push_back(parameter("scale", VariableRole::kQuantizerScale, fixed ? fixed->scale : 1.0f));
+    inputs.push_back(
+        parameter("scale", VariableRole::kQuantizerScale, fixed ? fixed->scale : 1.0f));
     inputs.push_back(parameter("zero_point", VariableRole::kQuantizerScale,
                                fixed ? static_cast<float>(fixed->zero_point) : 0.0f));
     if (spec.observesRange()) {
@@ -202,7 +202,8 @@ class Scaffolder {
     const QuantizationTraits& traits = node->op().quantization;
     if (traits.weight_input < 0) return "";
     Value* weight = node->input(static_cast<size_t>(traits.weight_input));
-    if (weight != nullptr && weight->quantizer != nullptr) return weight->quantizer->spec.toString();
+    if (weight != nullptr && weight->quantizer != nullptr)
+      return weight->quantizer->spec.toString();
     const bool stored = weight != nullptr && (weight->variable != nullptr || weight->isConstant());
     if (!stored || weight->type.element != ElementType::kFloat) return "";
     const int64_t axis = traits.weight_axis(*node);
@@ -222,13 +223,62 @@ std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& option
   return Scaffolder(graph, options).run();
 }
 
+namespace {
+
+void checkSpec(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  if (spec.qmin > 0 || spec.qmax <= 0 || spec.qmin < -32768 || spec.qmax > 65535 ||
+      spec.qmax - spec.qmin > 65535) {
+    node.fail("codes from {} to {} are not possible", spec.qmin, spec.qmax);
+  }
+  if (spec.observer != "moving_average_min_max" && spec.observer != "channel_max" &&
+      spec.observer != "fixed") {
+    node.fail("observer '{}' is not known", spec.observer);
+  }
+  if (spec.observesRange() && spec.perChannel()) node.fail("a range is observed per tensor only");
+  if (!(spec.averaging_constant >= 0 && spec.averaging_constant <= 1)) {
+    node.fail("averaging_constant is {}, expected 0 to 1", spec.averaging_constant);
+  }
+}
+
+// Scale, zero point and the ends of an observed range are initializers that training updates.
+void checkState(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  if (node.input(0)->type.element != ElementType::kFloat) {
+    node.fail("input 0: expected float, got {}", typeToString(node.input(0)->type));
+  }
+  const Shape* shape = node.input(0)->type.shape ? &*node.input(0)->type.shape : nullptr;
+  const auto axis = static_cast<size_t>(std::max<int64_t>(spec.axis, 0));
+  if (spec.perChannel() && (shape == nullptr || axis >= shape->size() || !(*shape)[axis].known())) {
+    node.fail("axis {}: expected a known dimension there, got {}", spec.axis,
+              typeToString(node.input(0)->type));
+  }
+  const int64_t channels = spec.perChannel() ? (*shape)[axis].value : 1;
+  const size_t inputs = spec.observesRange() ? 5 : 3;
+  for (size_t i = 1; i < inputs; ++i) {
+    const Value* value = i < node.inputCount() ? node.input(i) : nullptr;
+    if (value == nullptr || value->variable == nullptr) {
+      node.fail("input {}: expected an initializer", i);
+    }
+    const Tensor& tensor = value->variable->value;
+    const int64_t expected = i < 3 ? channels : 1;
+    if (tensor.type() != ElementType::kFloat || tensor.size() != expected) {
+      node.fail("input {}: expected {} floats, got {}{}", i, expected,
+                elementTypeName(tensor.type()), dimsToString(tensor.dims()));
+    }
+  }
+}
+
+}  // namespace
+
 void bindQuantizers(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (node->op().qualifiedName() == "simaqat::FakeQuantize") {
+      checkSpec(*node);
+      checkState(*node);
       // A graph output gave its name to what leaves, and the quantizer is named after it.
       const Value* named = graph.isOutput(node->output()) ? node->output() : node->input(0);
-      Quantizer* quantizer =
-          graph.addQuantizer(named->name(), node->attributes<QuantizerSpec>());
+      Quantizer* quantizer = graph.addQuantizer(named->name(), node->attributes<QuantizerSpec>());
       quantizer->scale = node->input(1);
       quantizer->zero_point = node->input(2);
       node->output()->quantizer = quantizer;

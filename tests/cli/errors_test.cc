@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "tests/catch.h"
+#include "tests/cli/bad_input.h"
 #include "tests/cli/run.h"
 #include "tests/cli/samples.h"
 
@@ -11,49 +12,6 @@ using Catch::Matchers::ContainsSubstring;
 using namespace simaqat::cli;
 
 namespace {
-
-// Runs the command with an output file that is there already and one that is not.
-Result runUntouched(const Args& args) {
-  const std::string folder = scratch("out/");
-  for (const char* before : {"as it was", ""}) {
-    const std::string output = folder + "output.onnx";
-    fs::remove(output);
-    if (*before != '\0') saveText(before, output);
-    Result result = run(args + Args{"-o", output});
-    CHECK(bytesOf(output) == before);
-    CHECK(fs::exists(output) == (*before != '\0'));
-    // No temporary file stays behind.
-    for (const auto& entry : fs::directory_iterator(folder)) CHECK(entry.path() == output);
-    if (*before == '\0') return result;
-  }
-  return {};
-}
-
-void checkOneLine(const Result& result, const std::vector<std::string>& pieces) {
-  INFO(result.err);
-  CHECK(result.status == 3);
-  CHECK(linesOf(result.err).size() == 1);
-  CHECK(result.err.rfind("error: ", 0) == 0);
-  for (const std::string& piece : pieces) CHECK_THAT(result.err, ContainsSubstring(piece));
-}
-
-void expectBadInput(const Args& args, const std::vector<std::string>& pieces) {
-  INFO(Catch::StringMaker<Args>::convert(args));
-  checkOneLine(runUntouched(args), pieces);
-}
-
-Args trainArgs(const std::string& model, const std::string& manifest,
-               const std::string& loss = "cross_entropy") {
-  return {"train",  model,      "--loss", loss,           "--data",
-          manifest, "--epochs", "1",      "--batch-size", "16"};
-}
-
-std::string manifestWith(const std::string& name, const std::string& images,
-                         const std::string& labels) {
-  return saveText(R"({"splits": {"train": {"fields": {"input": {"array": ")" + images +
-                      R"("}, "labels": {"array": ")" + labels + R"("}}}}})",
-                  scratch("stages/" + name));
-}
 
 // The mean of the difference of "logits" and an input of that name.
 std::string lossWithInput(const std::string& name) {
@@ -123,6 +81,13 @@ TEST_CASE("unknown operators are listed, all of them") {
                  {"unknown.onnx", "Frobnicate '/frobnicated'", "com.example::Mystery '/end'"});
 }
 
+TEST_CASE("names that would break the line do not") {
+  onnx::ModelProto model = smallNetwork();
+  addNode(model, "Frob\nnicate", {"logits"}, {"a\n\nb"});
+  addOutput(model, "a\n\nb");
+  expectBadInput({"prepare", save(model, scratch("lines.onnx"))}, {"Frob nicate '/a b'"});
+}
+
 TEST_CASE("a loss that does not fit is refused") {
   const Stages& s = stages();
   expectBadInput(trainArgs(s.prepared, s.manifest, lossWithInput("target")),
@@ -136,66 +101,6 @@ TEST_CASE("a loss that does not fit is refused") {
                                     scratch("stages/both.json"));
   expectBadInput(trainArgs(s.prepared, both, lossWithInput("input")), {"'logits'", "both"});
   expectBadInput(trainArgs(s.prepared, s.manifest, scratch("no-loss.onnx")), {"no-loss.onnx"});
-}
-
-TEST_CASE("bad data is refused") {
-  const Stages& s = stages();
-  const std::string misspelt =
-      saveText(R"({"splits": {"train": {"fields": {"input": {"arrays": "train-images"}}}}})",
-               scratch("stages/misspelt.json"));
-  expectBadInput(trainArgs(s.prepared, misspelt), {"misspelt.json", "arrays"});
-  const auto train = [&](const std::string& name, const std::string& text) {
-    return trainArgs(s.prepared, saveText(text, scratch("stages/" + name)));
-  };
-  const auto with_field = [](const std::string& field) {
-    return R"({"splits": {"train": {"fields": {"input": )" + field +
-           R"(, "labels": {"array": "train-labels"}}}}})";
-  };
-  for (const char* nothing :
-       {R"({"array": "train-images", "transforms": [null]})",
-        R"({"array": "train-images", "transforms": null})", R"({"array": null})", "null"}) {
-    expectBadInput(train("null.json", with_field(nothing)), {"null.json", "null"});
-  }
-  expectBadInput(train("twice.json", with_field(R"({"array": "a", "array": "b"})")),
-                 {"twice.json", "'array' is given twice"});
-  expectBadInput(train("empty.json", with_field("{}")),
-                 {"empty.json", "'train'", "'input'", "no source"});
-  expectBadInput(train("unnamed.json", with_field(R"({"array": ""})")), {"'input'", "no source"});
-  expectBadInput(train("no-fields.json", R"({"splits": {"train": {"fields": {}}}})"),
-                 {"no-fields.json", "'train' has no fields"});
-  expectBadInput(train("no-splits.json", "{}"), {"no-splits.json", "no splits"});
-  expectBadInput(train("list.json", "[]"), {"list.json"});
-  expectBadInput(train("kind.json", with_field(R"({"array": "train-images", "transforms": [{}]})")),
-                 {"kind.json", "transforms[0]", "normalize"});
-  const std::string syntax = saveText("{\"splits\": [,\n}", scratch("stages/syntax.json"));
-  expectBadInput(trainArgs(s.prepared, syntax), {"syntax.json"});
-  expectBadInput(trainArgs(s.prepared, manifestWith("gone.json", "gone-images", "train-labels")),
-                 {"'input'", "gone-images"});
-  expectBadInput(trainArgs(s.prepared, s.manifest) + Args{"--split", "nothing"},
-                 {"data.json", "'nothing'", "train"});
-
-  saveText(idx(std::vector<uint8_t>(64 * 49), {64, 7, 7}), scratch("stages/small-images"));
-  saveText(idx(std::vector<uint8_t>(64), {64}), scratch("stages/small-labels"));
-  expectBadInput(trainArgs(s.prepared, manifestWith("shape.json", "small-images", "small-labels")),
-                 {"'input'", "small-images", "8", "[7, 7]"});
-  expectBadInput(trainArgs(s.prepared, manifestWith("count.json", "train-images", "small-labels")),
-                 {"count.json", "256", "64"});
-  expectBadInput(trainArgs(s.prepared, manifestWith("text.json", "data.json", "small-labels")),
-                 {"data.json"});
-  saveText(idx(std::vector<uint8_t>(4 * 64), {4, 8, 8}), scratch("stages/few-images"));
-  saveText(idx(std::vector<uint8_t>(4), {4}), scratch("stages/few-labels"));
-  expectBadInput(trainArgs(s.prepared, manifestWith("few.json", "few-images", "few-labels")),
-                 {"few.json", "4 samples"});
-}
-
-TEST_CASE("a label out of range names its node and itself") {
-  const Stages& s = stages();
-  saveText(idx(std::vector<uint8_t>(256, 77), {256}), scratch("stages/far-labels"));
-  const std::string manifest = manifestWith("far.json", "train-images", "far-labels");
-  expectBadInput(trainArgs(s.prepared, manifest), {"SoftmaxCrossEntropyLoss", "loss", "77"});
-  checkOneLine(
-      run({"eval", s.prepared, "--data", manifest, "--split", "train", "--loss", "cross_entropy"}),
-      {"SoftmaxCrossEntropyLoss", "loss", "77"});
 }
 
 TEST_CASE("external data stays in the model's folder") {

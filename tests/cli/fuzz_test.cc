@@ -3,18 +3,22 @@
 #include <sys/resource.h>
 
 #include <functional>
+#include <limits>
 #include <new>
 #include <random>
 
 #include "qat/base/error.h"
 #include "qat/base/hash.h"
+#include "qat/data/manifest.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
 #include "qat/train/checkpoint.h"
 #include "qat/train/model.h"
+#include "qat/train/step_graph.h"
 #include "tests/catch.h"
 #include "tests/cli/run.h"
 #include "tests/cli/samples.h"
+#include "tools/recipe.h"
 
 using namespace simaqat;
 using namespace simaqat::cli;
@@ -38,12 +42,108 @@ std::string damaged(std::string bytes, std::mt19937& random) {
   return bytes;
 }
 
+// ---- Damage to a message: one field somewhere in it has another value -----------------------
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// All messages within `message`, it included.
+void collect(Message* message, std::vector<Message*>& all) {
+  all.push_back(message);
+  const auto* reflection = message->GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      collect(reflection->MutableMessage(message, field), all);
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
+      collect(reflection->MutableRepeatedMessage(message, field, i), all);
+    }
+  }
+}
+
+void changeRepeated(Message* message, const FieldDescriptor* field, std::mt19937& random) {
+  const auto* reflection = message->GetReflection();
+  const int size = reflection->FieldSize(*message, field);
+  const int at = static_cast<int>(random() % static_cast<uint32_t>(size));
+  const int64_t numbers[] = {0, -1, 1, 3, int64_t{1} << 31, std::numeric_limits<int64_t>::max()};
+  if (random() % 2 == 0 && field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+    reflection->SetRepeatedInt64(message, field, at, numbers[random() % std::size(numbers)]);
+  } else if (random() % 2 == 0) {
+    reflection->SwapElements(message, field, at, 0);
+  } else if (random() % 2 == 0 && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    auto* copy = reflection->AddMessage(message, field);
+    copy->CopyFrom(reflection->GetRepeatedMessage(*message, field, at));
+  } else {
+    reflection->SwapElements(message, field, at, size - 1);
+    reflection->RemoveLast(message, field);
+  }
+}
+
+std::string changedMessage(const std::string& bytes, std::mt19937& random) {
+  onnx::ModelProto model;
+  model.ParseFromString(bytes);
+  std::vector<Message*> all;
+  collect(&model, all);
+  Message* message = all[random() % all.size()];
+  const auto* reflection = message->GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(*message, &fields);
+  if (fields.empty()) return model.SerializeAsString();
+  const FieldDescriptor* field = fields[random() % fields.size()];
+  if (field->is_repeated()) {
+    changeRepeated(message, field, random);
+  } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64 && random() % 2 == 0) {
+    reflection->SetInt64(message, field, static_cast<int64_t>(random()) - 100);
+  } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT32 && random() % 2 == 0) {
+    reflection->SetInt32(message, field, static_cast<int32_t>(random() % 30));
+  } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && random() % 2 == 0) {
+    const char* const names[] = {"", "input", "first.weight", "logits", "kernel_shape", "Conv"};
+    reflection->SetString(message, field, names[random() % std::size(names)]);
+  } else {
+    reflection->ClearField(message, field);
+  }
+  return model.SerializeAsString();
+}
+
+// Damage to text: a byte, or a piece of it that is gone, doubled, or replaced by another piece.
+std::string damagedText(std::string text, std::mt19937& random) {
+  static const char* const kPieces[] = {"null", "{}", "[]",  "\"\"", "1e999", "-1", "NaN", ":",
+                                        "{",    "}",  "\\u", "\xff", "[[[[[", ",",  "true"};
+  const auto below = [&](size_t bound) { return static_cast<size_t>(random() % bound); };
+  for (size_t changes = 1 + below(3); changes > 0; --changes) {
+    const size_t at = below(text.size());
+    const size_t length = std::min(text.size() - at, below(12));
+    const std::string piece = text.substr(at, length);
+    switch (below(4)) {
+      case 0:
+        text.erase(at, length);
+        break;
+      case 1:
+        text.insert(at, piece);
+        break;
+      case 2:
+        text.replace(at, length, kPieces[below(std::size(kPieces))]);
+        break;
+      default:
+        text[at] = static_cast<char>(random());
+    }
+    if (text.empty()) text = "{";
+  }
+  return text;
+}
+
 // `read` throws Errors alone, whatever the bytes.
-void fuzz(const std::string& whole, int runs, const std::function<void(const std::string&)>& read) {
+void fuzz(const std::string& whole, int runs,
+          const std::function<std::string(std::string, std::mt19937&)>& damage,
+          const std::function<void(const std::string&)>& read) {
   std::mt19937 random(20);
   int refused = 0;
   for (int i = 0; i < runs; ++i) {
-    const std::string bytes = damaged(whole, random);
+    const std::string bytes = damage(whole, random);
     try {
       read(bytes);
     } catch (const Error& error) {
@@ -63,17 +163,26 @@ void fuzz(const std::string& whole, int runs, const std::function<void(const std
 
 TEST_CASE("damaged model files") {
   const Stages& s = stages();
+  const std::string file = scratch("damaged.onnx");
   for (const std::string& path : {s.source, s.prepared, s.exported}) {
     INFO(path);
-    // Weights are most of the bytes and any value of theirs is fine: without them damage matters.
-    onnx::ModelProto model;
-    REQUIRE(model.ParseFromString(bytesOf(path)));
-    const std::string whole = model.SerializeAsString();
-    fuzz(whole, 300, [](const std::string& bytes) {
+    const std::string whole = bytesOf(path);
+    fuzz(whole, 300, damaged, [](const std::string& bytes) {
       importModelBytes(bytes, "damaged.onnx", scratch("."), opRegistry());
     });
-    const std::string file = scratch("damaged.onnx");
-    fuzz(whole, 200, [&](const std::string& bytes) { loadModel(saveText(bytes, file)); });
+    fuzz(whole, 200, damaged, [&](const std::string& bytes) { loadModel(saveText(bytes, file)); });
+  }
+}
+
+TEST_CASE("well-formed files that make no sense") {
+  const Stages& s = stages();
+  const std::string file = scratch("senseless.onnx");
+  for (const std::string& path : {s.source, s.prepared, s.exported}) {
+    INFO(path);
+    fuzz(bytesOf(path), 700, changedMessage, [&](const std::string& bytes) {
+      const Model model = loadModel(saveText(bytes, file));
+      buildInference(model.graph.clone(), Mode::kEvaluate, 2, {});
+    });
   }
 }
 
@@ -98,8 +207,29 @@ TEST_CASE("damaged graphs without weights") {
   const int made = model.graph().initializer_size();
   std::rotate(nodes->begin(), nodes->end() - made, nodes->end());
   const std::string file = scratch("damaged-graph.onnx");
-  fuzz(model.SerializeAsString(), 1000,
+  fuzz(model.SerializeAsString(), 1000, damaged,
        [&](const std::string& bytes) { loadModel(saveText(bytes, file)); });
+}
+
+TEST_CASE("damaged manifests and recipes") {
+  const std::string file = scratch("damaged.json");
+  const std::string manifest = bytesOf(stages().manifest);
+  fuzz(manifest, 2000, damagedText,
+       [&](const std::string& text) { loadManifest(saveText(text, file)); });
+  const std::string recipe = R"({"preset": "sima", "overrides": [
+      {"node": "/head/*", "quantize": false}, {"op_type": "Add", "quantize": true}]})";
+  const auto read = [&](const std::string& text) {
+    std::string hash;
+    loadRecipe(saveText(text, file), &hash);
+  };
+  fuzz(recipe, 2000, damagedText, read);
+  // Nested as deep as the file is long.
+  for (const char* open : {"[", "{\"overrides\": [", "{\"splits\": {\"a\": "}) {
+    std::string deep;
+    for (int i = 0; i < 100000; ++i) deep += open;
+    CHECK_THROWS_AS(loadManifest(saveText(deep, file)), Error);
+    CHECK_THROWS_AS(read(deep), Error);
+  }
 }
 
 TEST_CASE("damaged checkpoints") {
@@ -113,9 +243,10 @@ TEST_CASE("damaged checkpoints") {
   const std::string file = scratch("small.checkpoint");
   writeCheckpoint(file, checkpoint);
   const std::string whole = bytesOf(file);
-  fuzz(whole, 300, [&](const std::string& bytes) { readCheckpoint(saveText(bytes, file)); });
+  fuzz(whole, 300, damaged,
+       [&](const std::string& bytes) { readCheckpoint(saveText(bytes, file)); });
   // Damage that the hash does not show, as a program with a bug could write it.
   const std::string body = whole.substr(0, whole.size() - 32);
-  fuzz(body, 1000,
+  fuzz(body, 1000, damaged,
        [&](const std::string& bytes) { readCheckpoint(saveText(bytes + hashHex(bytes), file)); });
 }
