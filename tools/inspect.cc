@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -58,6 +59,14 @@ Json quantizersOf(const Graph& graph) {
   return list;
 }
 
+// A scale or zero point of QuantizeLinear or DequantizeLinear.
+bool belongsToQuantizer(const Value& value) {
+  return std::all_of(value.uses().begin(), value.uses().end(), [](const Use& use) {
+    const std::string& type = use.node->op().name;
+    return (type == "QuantizeLinear" || type == "DequantizeLinear") && use.index > 0;
+  });
+}
+
 struct Sizes {
   int64_t parameters = 0;
   int64_t float_bytes = 0;
@@ -75,6 +84,10 @@ Sizes sizesOf(const Graph& graph) {
     if (!is_weight && !is_constant) continue;
     const Tensor& tensor = is_weight ? value->variable->value : value->constant;
     if (tensor.size() <= 1) continue;
+    if (belongsToQuantizer(*value)) {
+      sizes.quantized_bytes += static_cast<int64_t>(tensor.bytes());
+      continue;
+    }
     bool quantized = false;
     for (const Use& use : value->uses()) {
       quantized = quantized || use.node->op().name == "FakeQuantize";

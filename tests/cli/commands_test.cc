@@ -111,6 +111,13 @@ TEST_CASE("inspect tells what each stage holds") {
     CHECK_THAT(runWell({"inspect", allStages()[i]}).out,
                ContainsSubstring(std::string("stage ") + names[i]));
   }
+  // 54 + 432 + 32 weights, 4 biases, 2 x 14 of BatchNormalization; folded, that is 14 biases.
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK(inspect(allStages()[i])["parameters"] == (i < 3 ? 550 : 536));
+  }
+  const Json exported = inspect(stages().exported);
+  // Codes, INT32 biases, and for each of 18 channels a scale and a zero point of each.
+  CHECK(exported["quantized_bytes"] == 518 + 4 * 18 + 18 * (4 + 1) + 18 * (4 + 4));
   // input, two activations, the mean and the logits; three weights.
   CHECK(inspect(stages().prepared)["operators"]["simaqat::FakeQuantize"] == 8);
   CHECK(inspect(stages().prepared)["quantizers"][0]["range"].is_null());
