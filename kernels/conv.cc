@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/packet.h"
-#include "kernels/tile_product.h"
+#include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
 // Forward and input gradient are one computation, a "window sum": each output position adds up
@@ -19,87 +18,6 @@
 
 namespace simaqat::kernels {
 namespace {
-
-int64_t ceilDiv(int64_t a, int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }   // b > 0
-int64_t floorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }  // b > 0
-
-// One axis of a window sum. Output o in [0, count) goes to out_begin + o * out_step; its tap t,
-// which stands for index kernel_begin + t * kernel_step of the kernel, reads source index
-// o * step + tap_begin + t * tap_step, or zero if that is not in [0, size).
-struct Axis {
-  int64_t count, out_begin, out_step, out_size;
-  int64_t size, step;
-  int64_t taps, tap_begin, tap_step;
-  int64_t kernel_begin, kernel_step, kernel_size;
-
-  // Taps t, t + period, ... fall on the same residue modulo step: they share a phase, a copy of
-  // every step-th source index.
-  int64_t period() const { return step / std::gcd(step, tap_step); }
-  int64_t phases() const { return std::min(taps, period()); }
-  int64_t phase(int64_t t) const { return t % period(); }
-  // Where tap t's value lies in its phase, against the phase's first tap.
-  int64_t shift(int64_t t) const { return t / period() * (period() * tap_step / step); }
-  int64_t reach() const { return taps == 0 ? 0 : shift(taps - 1); }
-  // The source index of element `i` of a phase that starts at output `begin`.
-  int64_t sourceIndex(int64_t begin, int64_t i, int64_t phase) const {
-    return (begin + i) * step + tap_begin + phase * tap_step;
-  }
-};
-
-// target[n, c, o] = bias[c] + sum over s, t of w[c, s, t] * source[n, s, position(o, t)].
-// Channels are those of one group.
-struct WindowSum {
-  int64_t batch, group, source_channels, target_channels;
-  std::array<Axis, 3> axis;
-
-  int64_t kernelSize() const {
-    return axis[0].kernel_size * axis[1].kernel_size * axis[2].kernel_size;
-  }
-  int64_t taps() const { return source_channels * axis[0].taps * axis[1].taps * axis[2].taps; }
-  // Weights as multiplyTile wants them, of all groups.
-  int64_t packedWeights() const {
-    return group * channelBlocks(target_channels) * channelBlock(target_channels) * taps();
-  }
-  int64_t sourcePlane() const { return axis[0].size * axis[1].size * axis[2].size; }
-  int64_t targetPlane() const { return axis[0].out_size * axis[1].out_size * axis[2].out_size; }
-};
-
-// A 1x1 convolution that moves nothing is one over a single long row. Its source is copied too,
-// although it could be read in place: rows of many channels in turn are what caches are bad at, and
-// the copy was the faster one at every size.
-ConvShape collapsed(const ConvShape& shape) {
-  const std::array<int64_t, 3> ones{1, 1, 1}, zeros{0, 0, 0};
-  if (shape.kernel != ones || shape.stride != ones || shape.pad_begin != zeros ||
-      shape.in != shape.out) {
-    return shape;
-  }
-  ConvShape flat = shape;
-  flat.in = flat.out = {1, 1, shape.in[0] * shape.in[1] * shape.in[2]};
-  return flat;
-}
-
-WindowSum forwardSum(const ConvShape& shape) {
-  WindowSum sum{shape.batch,
-                shape.group,
-                shape.in_channels / shape.group,
-                shape.out_channels / shape.group,
-                {}};
-  for (size_t i = 0; i < 3; ++i) {
-    sum.axis[i] = {shape.out[i],
-                   0,
-                   1,
-                   shape.out[i],
-                   shape.in[i],
-                   shape.stride[i],
-                   shape.kernel[i],
-                   -shape.pad_begin[i],
-                   shape.dilation[i],
-                   0,
-                   1,
-                   shape.kernel[i]};
-  }
-  return sum;
-}
 
 // Input positions i with (i + pad) mod stride == residue, whose gradient comes from the kernel
 // indices k with k * dilation mod stride == residue: i + pad = out * stride + k * dilation.
@@ -166,217 +84,21 @@ struct InputGradSums {
   ConvShape shape;
 };
 
-// How a window sum is cut into tiles, and what a tile's buffer looks like. Follows from the shape
-// alone. A tile is a few images, a few groups (one after the other), one output slice of axis 0,
-// and a rectangle of axes 1 and 2, of `channels` source channels.
-struct Tiling {
-  // A tile's buffer should stay in the L2 cache, with as much again for weights.
-  static constexpr int64_t kBufferFloats = 128 << 10;
-  // Fewer tiles leave processors idle,
-  static constexpr int64_t kTiles = 8;
-  // but less work costs more to hand out than to do.
-  static constexpr int64_t kWork = 1 << 18;
-
-  // `tiles`: how many tiles there should be at least, if there is work for them.
-  Tiling(const WindowSum& sum, int64_t channels, int64_t tiles) : channels(channels) {
-    const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-    rows = a1.count;
-    columns = a2.count;
-    while (bufferFloats(sum, 1, columns) > kBufferFloats && columns > 4 * kLanes) halve(columns);
-    while (bufferFloats(sum, rows, columns) > kBufferFloats && rows > 1) rows = ceilDiv(rows, 2);
-    const int64_t work_of_position =
-        sum.taps() / sum.source_channels * channels * sum.target_channels;
-    const int64_t outer = sum.batch * sum.group * a0.count;
-    while (outer * ceilDiv(a1.count, rows) * ceilDiv(a2.count, columns) < tiles &&
-           rows * columns * work_of_position > kWork && (rows > 1 || columns > 4 * kLanes)) {
-      if (rows > 1) {
-        rows = ceilDiv(rows, 2);
-      } else {
-        halve(columns);
-      }
-    }
-    row_tiles = ceilDiv(a1.count, rows);
-    rows = ceilDiv(a1.count, row_tiles);
-    column_tiles = ceilDiv(a2.count, columns);
-
-    row_stride = a2.phases() * phaseColumns(a2);
-    slice = a1.phases() * (rows + a1.reach()) * row_stride;
-    channel_stride = a0.taps * slice;
-    image_floats = channels * channel_stride;
-
-    images = 1;
-    if (row_tiles == 1 && column_tiles == 1) {
-      const int64_t fit = kBufferFloats / std::max<int64_t>(image_floats, 1);
-      const int64_t vectors = rows * ceilDiv(columns, kLanes);
-      const int64_t enough = ceilDiv(kVectors, std::max<int64_t>(vectors, 1));
-      const int64_t fair = sum.batch * sum.group / tiles;
-      images = std::max<int64_t>(1, std::min({fit, enough, fair, sum.batch}));
-    }
-    image_tiles = ceilDiv(sum.batch, images);
-    const int64_t work = std::max<int64_t>(images * rows * columns * work_of_position, 1);
-    groups = std::min(sum.group, ceilDiv(kWork, work));
-    group_tiles = ceilDiv(sum.group, groups);
-    tiles_of_group = image_tiles * a0.count * row_tiles * column_tiles;
-    vectors_of_tile = images * rows * ceilDiv(columns, kLanes);
-  }
-
-  // Positions of a tile with several images: enough to forget what starting it costs.
-  static constexpr int64_t kVectors = 128;
-
-  static void halve(int64_t& columns) { columns = roundUpToLanes(ceilDiv(columns, 2)); }
-  static int64_t phaseColumns(const Axis& a, int64_t columns) {
-    return roundUpToLanes(roundUpToLanes(columns) + a.reach());
-  }
-  int64_t phaseColumns(const Axis& a) const { return phaseColumns(a, columns); }
-  int64_t bufferFloats(const WindowSum& sum, int64_t r, int64_t c) const {
-    return channels * sum.axis[0].taps * sum.axis[1].phases() * (r + sum.axis[1].reach()) *
-           sum.axis[2].phases() * phaseColumns(sum.axis[2], c);
-  }
-  int64_t tiles() const { return group_tiles * tiles_of_group; }
-  int64_t bufferSize() const { return images * image_floats; }
-
-  int64_t channels;
-  int64_t images, groups, rows, columns;
-  int64_t image_tiles, group_tiles, row_tiles, column_tiles;
-  int64_t tiles_of_group;  // tiles that a group, or a tile of groups, is cut into
-  int64_t vectors_of_tile;
-  int64_t row_stride, slice, channel_stride, image_floats;  // of the buffer
-};
-
-// Which part of a window sum a tile is.
-struct TileRange {
-  TileRange(const WindowSum& sum, const Tiling& tiling, int64_t tile) {
-    const Axis &a1 = sum.axis[1], &a2 = sum.axis[2];
-    column = tile % tiling.column_tiles * tiling.columns;
-    tile /= tiling.column_tiles;
-    row = tile % tiling.row_tiles * tiling.rows;
-    tile /= tiling.row_tiles;
-    slice = tile % sum.axis[0].count;
-    image = tile / sum.axis[0].count * tiling.images;
-    columns = std::min(tiling.columns, a2.count - column);
-    rows = std::max<int64_t>(0, std::min(tiling.rows, a1.count - row));
-    images = std::min(tiling.images, sum.batch - image);
-  }
-  int64_t image, images, slice, row, rows, column, columns;
-};
-
-// The table of tap offsets into a tile's buffer, in the order [channel, tap 0, tap 1, tap 2].
-void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset) {
-  const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-  for (int64_t c = 0; c < tiling.channels; ++c) {
-    for (int64_t d = 0; d < a0.taps; ++d) {
-      for (int64_t h = 0; h < a1.taps; ++h) {
-        const int64_t row = a1.phase(h) * (tiling.rows + a1.reach()) + a1.shift(h);
-        for (int64_t w = 0; w < a2.taps; ++w) {
-          *offset++ = c * tiling.channel_stride + d * tiling.slice + row * tiling.row_stride +
-                      a2.phase(w) * tiling.phaseColumns(a2) + a2.shift(w);
-        }
-      }
-    }
-  }
-}
-
-// The tile's positions, row by row; returns their number of vectors.
-int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                    PositionVector* vectors) {
-  const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-  const int64_t target_image = sum.group * sum.target_channels * sum.targetPlane();
-  int64_t count = 0;
-  for (int64_t n = 0; n < range.images; ++n) {
-    for (int64_t r = 0; r < range.rows; ++r) {
-      const int64_t source_row = n * tiling.image_floats + r * tiling.row_stride;
-      const int64_t d = a0.out_begin + range.slice * a0.out_step;
-      const int64_t h = a1.out_begin + (range.row + r) * a1.out_step;
-      const int64_t target_row =
-          (range.image + n) * target_image + (d * a1.out_size + h) * a2.out_size + a2.out_begin;
-      for (int64_t c = 0; c < range.columns; c += kLanes) {
-        vectors[count++] = {source_row + c, target_row + (range.column + c) * a2.out_step,
-                            std::min<int64_t>(kLanes, range.columns - c)};
-      }
-    }
-  }
-  return count;
-}
-
-// How a row of a phase is cut out of a row of the source: out[i] = row[begin + i * step], for i in
-// [0, count), and zero where that is outside the row. count is in whole vectors.
-struct RowCut {
-  RowCut(int64_t size, int64_t begin, int64_t step, int64_t count)
-      : begin(begin),
-        step(step),
-        count(count),
-        first(std::clamp<int64_t>(ceilDiv(-begin, step), 0, count)),
-        end(std::clamp<int64_t>(ceilDiv(size - begin, step), first, count)) {}
-
-  template <class T>
-  void zero(T* out) const {
-    zero(out, 0, count);
-  }
-  template <class T>
-  void copy(const float* row, T* out) const {
-    zero(out, 0, first);
-    zero(out, end / kLanes * kLanes, count);
-    const float* from = row + begin;
-    int64_t i = first;
-    if (step == 1) {
-      for (; i + kLanes <= end; i += kLanes) copyLanes(from + i, out + i);
-    } else if (step == 2) {
-      // The compiler has vector instructions for a stride that it knows.
-      for (; i < end; ++i) out[i] = from[i * 2];
-    }
-    for (; i < end; ++i) out[i] = from[i * step];
-  }
-
-  int64_t begin, step, count;
-  int64_t first, end;  // the part that is inside
-
- private:
-  // Whole vectors, of which the last may reach beyond `to`.
-  template <class T>
-  static void zero(T* out, int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i += kLanes) Lanes<T>::broadcast(0).store(out + i);
-  }
-  // A loop of constant length is vector instructions, whatever T.
-  template <class T>
-  static void copyLanes(const float* from, T* to) {
-    for (int i = 0; i < kLanes; ++i) to[i] = from[i];
-  }
-};
-
-// Copies what a tile needs of source channels [channel, channel + tiling.channels), at most
-// `channels` of them, into its buffer; `source` is the whole array.
+// Rows of the source for fillBuffer, as T.
 template <class T>
-void fillBuffer(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                const float* source, int64_t channel, int64_t channels, T* buffer) {
-  const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-  const int64_t columns = tiling.phaseColumns(a2);
-  for (int64_t n = 0; n < range.images; ++n) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const float* plane =
-          source +
-          ((range.image + n) * sum.group * sum.source_channels + channel + c) * sum.sourcePlane();
-      for (int64_t t = 0; t < a0.taps; ++t) {
-        const int64_t d = a0.sourceIndex(range.slice, 0, 0) + t * a0.tap_step;
-        const bool slice_exists = d >= 0 && d < a0.size;
-        T* out =
-            buffer + n * tiling.image_floats + c * tiling.channel_stride + t * tiling.slice;
-        for (int64_t q = 0; q < a2.phases(); ++q) {
-          const RowCut cut(a2.size, a2.sourceIndex(range.column, 0, q), a2.step, columns);
-          for (int64_t p = 0; p < a1.phases(); ++p) {
-            T* to = out + p * (tiling.rows + a1.reach()) * tiling.row_stride + q * columns;
-            for (int64_t r = 0; r < range.rows + a1.reach(); ++r, to += tiling.row_stride) {
-              const int64_t h = a1.sourceIndex(range.row, r, p);
-              if (slice_exists && h >= 0 && h < a1.size) {
-                cut.copy(plane + (d * a1.size + h) * a2.size, to);
-              } else {
-                cut.zero(to);
-              }
-            }
-          }
-        }
-      }
-    }
+struct FloatRows {
+  void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, T* out) const {
+    cut.copy(source + (image * image_channels + channel) * plane + at, out);
   }
+  void outside(const RowCut& cut, T* out) const { cut.zero(out); }
+
+  const float* source;
+  int64_t image_channels, plane;
+};
+
+template <class T>
+FloatRows<T> rowsOf(const WindowSum& sum, const float* source) {
+  return {source, sum.group * sum.source_channels, sum.sourcePlane()};
 }
 
 // The elements of w: (c, s, k) of group g is w[g * group + c * channel + s * source + k].
@@ -457,8 +179,8 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile,
   const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
   for (int64_t g = first_group; g < end_group; ++g) {
     const int64_t target_channel = g * sum.target_channels;
-    fillBuffer(sum, tiling, range, arrays.source, g * sum.source_channels, sum.source_channels,
-               buffer);
+    fillBuffer(sum, tiling, range, rowsOf<T>(sum, arrays.source), g * sum.source_channels,
+               sum.source_channels, buffer);
     TileProduct<T> product{};
     product.source = buffer;
     product.tap_offset = arrays.tap_offsets;
@@ -662,7 +384,8 @@ void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, flo
       const int64_t count = fillVectors(sum, tiling, range, vectors);
       for (int64_t g = group_tile * tiling.groups; g < end_group; ++g) {
         TileCorrelation correlation{};
-        fillBuffer(sum, tiling, range, x, g * sum.source_channels + channel, channels, buffer);
+        fillBuffer(sum, tiling, range, rowsOf<float>(sum, x), g * sum.source_channels + channel,
+                   channels, buffer);
         correlation.source = buffer;
         fillGradient(plan, vectors, count, dy + g * sum.target_channels * sum.targetPlane(),
                      gradient);

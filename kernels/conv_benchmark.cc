@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/quantized_conv.h"
 
 namespace simaqat::kernels {
 namespace {
@@ -32,7 +33,7 @@ ConvShape square(int64_t batch, int64_t in_channels, int64_t out_channels, int64
           {0, pad, pad}};
 }
 
-enum Pass { kForward, kWideForward, kInputGrad, kWeightGrad };
+enum Pass { kForward, kWideForward, kQuantized, kInputGrad, kWeightGrad };
 
 void run(benchmark::State& state, const ConvShape& s, Pass pass) {
   ThreadPool pool(static_cast<int>(state.range(0)));
@@ -42,14 +43,19 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
                        0.5f);
   std::vector<float> y(static_cast<size_t>(s.batch * s.out_channels * positions), 0.5f);
   std::vector<float> w(static_cast<size_t>(s.out_channels * taps), 0.5f);
+  const std::vector<float> w_scale(static_cast<size_t>(s.out_channels), 0.5f);
   const Sums sums = pass == kForward ? Sums::kFloat : Sums::kDouble;
   const size_t bytes = pass <= kWideForward ? convForwardWorkspace(s, sums, pool.threads())
+                       : pass == kQuantized ? quantizedConvWorkspace(s, pool.threads())
                        : pass == kInputGrad ? convInputGradWorkspace(s, pool.threads())
                                             : convWeightGradWorkspace(s, pool.threads());
   std::vector<std::byte> workspace(bytes);
   for (auto _ : state) {
     if (pass <= kWideForward) {
       convForward(s, sums, x.data(), w.data(), nullptr, y.data(), workspace.data(), pool);
+    } else if (pass == kQuantized) {
+      quantizedConv(s, x.data(), 0.5f, 0, w.data(), w_scale.data(), nullptr, y.data(),
+                    workspace.data(), pool);
     } else if (pass == kInputGrad) {
       convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
     } else {
@@ -81,9 +87,9 @@ const bool registered = [] {
       {"resnet18/64-64", square(16, 64, 64, 56, 3, 1)},
       {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
   };
-  const char* const passes[] = {"forward", "wide_forward", "input_grad", "weight_grad"};
+  const char* const passes[] = {"forward", "wide_forward", "quantized", "input_grad", "weight_grad"};
   for (const Case& c : cases) {
-    for (int pass = 0; pass < 4; ++pass) {
+    for (int pass = 0; pass < 5; ++pass) {
       benchmark::RegisterBenchmark((std::string(c.name) + "/" + passes[pass]).c_str(),
                                    [shape = c.shape, pass](benchmark::State& state) {
                                      run(state, shape, static_cast<Pass>(pass));

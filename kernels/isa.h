@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/code_product.h"
+
 namespace simaqat::kernels {
 
 // In ascending order; each includes those before it.
@@ -37,6 +39,8 @@ struct KernelTable {
                        float qmax, int8_t* codes);
   // Both NaN where any x is; infinity and minus infinity where n is 0. A zero is +0.
   void (*minMax)(const float* x, int64_t n, float* lo, float* hi);
+  // code_product.h
+  void (*multiplyCodes)(const CodeProduct& product, CodeSums& sums);
 };
 
 // The table of one instruction set, for tests; the CPU must have it.

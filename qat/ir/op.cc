@@ -120,6 +120,12 @@ void PortableNode::fail(const std::string& message) const {
 
 // ---- OpRegistry ----------------------------------------------------------------------------
 
+bool sharesQuantizer(const Node& node) {
+  const QuantizationTraits& traits = node.op().quantization;
+  if (traits.output != OutputQuantization::kShares) return false;
+  return traits.shares == nullptr || traits.shares(node);
+}
+
 void OpRegistry::add(OpDefinition definition) {
   SIMAQAT_CHECK(definition.infer != nullptr && definition.evaluate != nullptr, "{}",
                 definition.name);

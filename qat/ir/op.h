@@ -153,6 +153,8 @@ enum class OutputQuantization {
 
 struct QuantizationTraits {
   OutputQuantization output = OutputQuantization::kNever;
+  // For kShares: whether this node does (Pad with a value on every grid); it computes where not.
+  bool (*shares)(const Node&) = nullptr;
   // A range known beforehand, such as Sigmoid's: scale and zero point that need no observer.
   std::optional<ScaleAndZeroPoint> fixed;
   // A node that may follow a computing one with no quantizer between (Relu, Clip from 0).
@@ -244,6 +246,9 @@ struct OpDefinition {
   // "simaqat::FakeQuantize", or the name alone in ONNX's domain.
   std::string qualifiedName() const { return domain.empty() ? name : domain + "::" + name; }
 };
+
+// Whether the node's outputs lie on the grid of its input 0.
+bool sharesQuantizer(const Node& node);
 
 class OpRegistry {
  public:

@@ -1,7 +1,9 @@
 #include "qat/ops/shared/pad.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "qat/ops/shared/constants.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gradient_nodes.h"
 
@@ -97,6 +99,14 @@ void gradient(GradientContext& c) {
                                   {dy, c.input(kPads), nullptr, c.input(kAxes)}, attributes));
 }
 
+// Zero is on every grid; infinity stands for what a MaxPool behind leaves out.
+bool padsOnGrid(const Node& node) {
+  if (node.attributes<PadAttributes>().mode != "constant") return true;
+  if (node.input(kConstant) == nullptr) return true;
+  const std::optional<double> value = constantScalar(node, kConstant);
+  return value && (*value == 0 || std::isinf(*value));
+}
+
 void upgrade(PortableNode& node, int opset) {
   if (opset >= 11) return;
   node.attributeToInput("pads", kPads);
@@ -150,6 +160,7 @@ OpDefinition definePad() {
   op.evaluate = evaluate;
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.shares = padsOnGrid;
   op.upgrade = upgrade;
   op.downgrade = downgrade;
   op.examples = examples;

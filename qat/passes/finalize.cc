@@ -36,7 +36,7 @@ void freezeForInference(Graph& graph) {
   }
   // A Dropout in front hid the quantizer from those that share their input's.
   for (const auto& node : graph.nodes()) {
-    if (node->op().quantization.output != OutputQuantization::kShares) continue;
+    if (!sharesQuantizer(*node)) continue;
     for (Value* output : node->outputs()) {
       if (output->quantizer == nullptr) output->quantizer = node->input(0)->quantizer;
     }
@@ -59,7 +59,7 @@ class ActivationLowering {
     for (Node* node : graph_.nodeSequence()) {
       if (isFakeQuantize(*node)) {
         lower(node);
-      } else if (node->op().quantization.output == OutputQuantization::kShares) {
+      } else if (sharesQuantizer(*node)) {
         for (Value* output : node->outputs()) {
           if (output->quantizer != nullptr) addPair(output, codesOf(output->quantizer));
         }

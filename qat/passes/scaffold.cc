@@ -14,9 +14,17 @@ Node* soleConsumer(const Graph& graph, const Value* value) {
   return graph.useCount(value) == 1 && value->uses().size() == 1 ? value->uses()[0].node : nullptr;
 }
 
+// kComputes too where a node that may share does not.
+OutputQuantization outputOf(const Node& node) {
+  const OutputQuantization output = node.op().quantization.output;
+  return output == OutputQuantization::kShares && !sharesQuantizer(node)
+             ? OutputQuantization::kComputes
+             : output;
+}
+
 bool computes(const Value* value) {
   return value->producer() != nullptr &&
-         value->producer()->op().quantization.output == OutputQuantization::kComputes;
+         outputOf(*value->producer()) == OutputQuantization::kComputes;
 }
 
 class Scaffolder {
@@ -81,13 +89,14 @@ class Scaffolder {
   // Returns the reason for no quantizer, or "".
   std::string placeOutput(Node* node, Value* value) {
     const QuantizationTraits& traits = node->op().quantization;
-    switch (traits.output) {
+    const OutputQuantization output = outputOf(*node);
+    switch (output) {
       case OutputQuantization::kNever:
         return "stays float";
       case OutputQuantization::kTransparent:
         return "passes its input on";
       case OutputQuantization::kShares:
-        for (Value* output : node->outputs()) output->quantizer = node->input(0)->quantizer;
+        for (Value* moved : node->outputs()) moved->quantizer = node->input(0)->quantizer;
         return value->quantizer == nullptr ? "its input is float" : "shares its input's";
       case OutputQuantization::kComputes:
       case OutputQuantization::kConcat:
@@ -97,7 +106,7 @@ class Scaffolder {
       if (fuses(traits, *consumer, value) && wanted(*consumer)) {
         return fmt::format("fused with {}", consumer->describe());
       }
-      if (traits.output == OutputQuantization::kComputes && quantizedBehind(*consumer)) {
+      if (output == OutputQuantization::kComputes && quantizedBehind(*consumer)) {
         return fmt::format("quantized behind {}", consumer->describe());
       }
     }
@@ -282,7 +291,7 @@ void bindQuantizers(Graph& graph) {
       quantizer->scale = node->input(1);
       quantizer->zero_point = node->input(2);
       node->output()->quantizer = quantizer;
-    } else if (node->op().quantization.output == OutputQuantization::kShares) {
+    } else if (sharesQuantizer(*node)) {
       for (Value* output : node->outputs()) output->quantizer = node->input(0)->quantizer;
     }
   }

@@ -4,6 +4,7 @@
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/parameters.h"
@@ -104,6 +105,7 @@ Graph buildTrainingStep(Graph graph, const Specialization& specialization,
     addUpdate(g, gradients, options);
   });
   runPass(graph, "fold-constants", foldConstants);
+  runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
 }
@@ -115,6 +117,7 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
 }

@@ -1,0 +1,248 @@
+#include "kernels/quantized_conv.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/code_product.h"
+#include "kernels/isa.h"
+#include "kernels/window_sum.h"
+#include "kernels/workspace.h"
+
+// Forward as in conv.cc, with words of four channels' codes in place of channels: `sum` below is a
+// window sum over such words. A tile's buffer is filled with codes, padding has the code of zero,
+// and what the zero point adds to a sum, x_zero_point times the channel's weights, is taken off at
+// the end.
+
+namespace simaqat::kernels {
+namespace {
+
+// Positions come in vectors of kLanes: where those are shorter, the lanes behind are not used.
+static_assert(kLanes <= kCodeLanes);
+
+constexpr int64_t kWord = 4;  // codes of a word
+
+WindowSum wordSum(const ConvShape& shape) {
+  WindowSum sum = forwardSum(collapsed(shape));
+  sum.source_channels = ceilDiv(sum.source_channels, kWord);
+  return sum;
+}
+
+struct Memory {
+  Memory(const WindowSum& sum, const Tiling& tiling, int threads, std::byte* workspace)
+      : blocks(ceilDiv(sum.target_channels, kCodeChannels)), memory(workspace) {
+    tap_offsets = memory.take<int64_t>(sum.taps());
+    weights = memory.take<uint32_t>(sum.group * blocks * kCodeChannels * sum.taps());
+    offset = memory.take<int32_t>(sum.group * sum.target_channels);
+    vectors = memory.take<PositionVector>(threads * tiling.vectors_of_tile);
+    buffers = memory.take<uint32_t>(threads * tiling.bufferSize() + kCodeLanes);
+  }
+  int64_t blocks;  // of target channels of a group
+  Workspace memory;
+  int64_t* tap_offsets;
+  uint32_t* weights;        // [group][block][taps][kCodeChannels]
+  int32_t* offset;          // [group][channel]: x_zero_point times the sum of the codes
+  PositionVector* vectors;  // [thread][vectors of a tile]
+  uint32_t* buffers;        // [thread][a tile's buffer]
+};
+
+// round(v) for |v| < 2^22, ties to even, as bits that can be tested: adding 1.5 * 2^23 leaves the
+// integer in the lowest bits.
+inline int32_t roundToInteger(float v) {
+  const float shifted = v + 12582912.0f;
+  int32_t bits;
+  std::memcpy(&bits, &shifted, sizeof(bits));
+  return bits - 0x4b400000;
+}
+
+// Rows of words for fillBuffer.
+struct CodeRows {
+  void copy(int64_t image, int64_t word, int64_t at, const RowCut& cut, uint32_t* out) const {
+    const int64_t group = word / group_words;
+    const int64_t channel = word % group_words * kWord;
+    const float* row[kWord];
+    for (int64_t i = 0; i < kWord; ++i) {
+      // Behind the last channel the weights are zero, and any code will do.
+      const int64_t from = std::min(channel + i, group_channels - 1);
+      row[i] = source + (image * image_channels + group * group_channels + from) * plane + at +
+               cut.begin;
+    }
+    outside(cut, 0, cut.first, out);
+    *seen |= cut.step == 1 ? words(row, cut.first, cut.end, 1, out)
+                           : words(row, cut.first, cut.end, cut.step, out);
+    outside(cut, cut.end, cut.count, out);
+  }
+  void outside(const RowCut& cut, uint32_t* out) const { outside(cut, 0, cut.count, out); }
+  void outside(const RowCut&, int64_t begin, int64_t end, uint32_t* out) const {
+    std::fill(out + begin, out + end, static_cast<uint32_t>(zero_point) * 0x01010101u);
+  }
+
+  // Returns bits outside the lowest eight for codes that are none.
+  uint32_t words(const float* const* row, int64_t begin, int64_t end, int64_t step,
+                 uint32_t* out) const {
+    const float *r0 = row[0], *r1 = row[1], *r2 = row[2], *r3 = row[3];
+    const float inverse = inverse_scale;
+    const int32_t zero = zero_point;
+    uint32_t all = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      const auto c0 = static_cast<uint32_t>(roundToInteger(r0[i * step] * inverse) + zero);
+      const auto c1 = static_cast<uint32_t>(roundToInteger(r1[i * step] * inverse) + zero);
+      const auto c2 = static_cast<uint32_t>(roundToInteger(r2[i * step] * inverse) + zero);
+      const auto c3 = static_cast<uint32_t>(roundToInteger(r3[i * step] * inverse) + zero);
+      all |= c0 | c1 | c2 | c3;
+      out[i] = c0 | c1 << 8 | c2 << 16 | c3 << 24;
+    }
+    return all;
+  }
+
+  const float* source;
+  int64_t image_channels, plane;
+  int64_t group_words, group_channels;
+  float inverse_scale;
+  int32_t zero_point;
+  uint32_t* seen;  // or-ed together
+};
+
+// The codes of one block of channels, and their sums times the zero point.
+void packWeights(const WindowSum& sum, const float* w, int64_t group_channels,
+                 const float* w_scale, int64_t channels, int32_t zero_point, uint32_t* packed,
+                 int32_t* offset) {
+  const int64_t kernel = sum.kernelSize();
+  std::fill(packed, packed + kCodeChannels * sum.taps(), 0u);
+  for (int64_t c = 0; c < channels; ++c) {
+    int32_t total = 0;
+    for (int64_t s = 0; s < group_channels; ++s) {
+      for (int64_t k = 0; k < kernel; ++k) {
+        const float value = w[(c * group_channels + s) * kernel + k];
+        const int32_t code = roundToInteger(value / w_scale[c]);
+        total += code;
+        packed[(s / kWord * kernel + k) * kCodeChannels + c] |=
+            (static_cast<uint32_t>(code) & 0xffu) << (8 * (s % kWord));
+      }
+    }
+    offset[c] = zero_point * total;
+  }
+}
+
+struct Arguments {
+  const float* x;
+  float x_scale;
+  int32_t zero_point;
+  const float* w_scale;
+  const float* bias;
+  float* y;
+  int64_t group_channels;  // source channels of a group
+};
+
+// y of one block's channels at up to kCodeVectors vectors, from their sums.
+void finish(const WindowSum& sum, const Arguments& a, const CodeSums& sums, const int32_t* offset,
+            int64_t channel, int64_t channels, const PositionVector* vectors, int64_t count,
+            bool poisoned) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const int64_t o = channel + c;
+    const float factor =
+        poisoned ? std::numeric_limits<float>::quiet_NaN() : a.x_scale * a.w_scale[o];
+    const float bias = a.bias == nullptr ? 0.0f : a.bias[o];
+    float* plane = a.y + o * sum.targetPlane();
+    for (int64_t v = 0; v < count; ++v) {
+      float lanes[kCodeLanes];
+      for (int64_t i = 0; i < kCodeLanes; ++i) {
+        lanes[i] = static_cast<float>(sums[c][v][i] - offset[o]) * factor + bias;
+      }
+      float* to = plane + vectors[v].target;
+      if (vectors[v].width == kCodeLanes) {
+        std::memcpy(to, lanes, sizeof(lanes));
+      } else {
+        std::memcpy(to, lanes, static_cast<size_t>(vectors[v].width) * sizeof(float));
+      }
+    }
+  }
+}
+
+void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arguments& a,
+             const Memory& m, PositionVector* vectors, uint32_t* buffer) {
+  const TileRange range(sum, tiling, tile % tiling.tiles_of_group);
+  const int64_t count = fillVectors(sum, tiling, range, vectors);
+  const int64_t first_group = tile / tiling.tiles_of_group * tiling.groups;
+  const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
+  const auto multiply = kernels().multiplyCodes;
+  for (int64_t g = first_group; g < end_group; ++g) {
+    uint32_t seen = 0;
+    const CodeRows rows{a.x,
+                        sum.group * a.group_channels,
+                        sum.sourcePlane(),
+                        sum.source_channels,
+                        a.group_channels,
+                        1.0f / a.x_scale,
+                        a.zero_point,
+                        &seen};
+    fillBuffer(sum, tiling, range, rows, g * sum.source_channels, sum.source_channels, buffer);
+    const bool poisoned = (seen & ~0xffu) != 0;
+    CodeProduct product{};
+    product.source = buffer;
+    product.offset = m.tap_offsets;
+    product.taps = sum.taps();
+    for (int64_t block = 0; block < m.blocks; ++block) {
+      product.weights = m.weights + (g * m.blocks + block) * kCodeChannels * sum.taps();
+      const int64_t channel = g * sum.target_channels + block * kCodeChannels;
+      const int64_t channels =
+          std::min(kCodeChannels, sum.target_channels - block * kCodeChannels);
+      for (int64_t v = 0; v < count; v += kCodeVectors) {
+        product.vectors = std::min(kCodeVectors, count - v);
+        for (int64_t i = 0; i < kCodeVectors; ++i) {
+          product.start[i] = vectors[std::min(v + i, count - 1)].source;
+        }
+        CodeSums sums;
+        multiply(product, sums);
+        finish(sum, a, sums, m.offset, channel, channels, vectors + v, product.vectors, poisoned);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool quantizedConvFits(const ConvShape& shape) {
+  const int64_t taps = shape.in_channels / shape.group * shape.kernel[0] * shape.kernel[1] *
+                       shape.kernel[2];
+  // The zero point's part is as large as the sum.
+  return taps < std::numeric_limits<int32_t>::max() / (2 * 255 * 128);
+}
+
+size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
+  const WindowSum sum = wordSum(shape);
+  return Memory(sum, Tiling(sum, sum.source_channels, Tiling::kTiles), threads, nullptr)
+      .memory.used();
+}
+
+void quantizedConv(const ConvShape& shape, const float* x, float x_scale, float x_zero_point,
+                   const float* w, const float* w_scale, const float* bias, float* y,
+                   std::byte* workspace, ThreadPool& pool) {
+  const WindowSum sum = wordSum(shape);
+  const auto &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
+  if (sum.batch == 0 || a0.count <= 0 || a1.count <= 0 || a2.count <= 0) return;
+  const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
+  const Memory m(sum, tiling, pool.threads(), workspace);
+  const auto zero_point = std::isfinite(x_zero_point) ? static_cast<int32_t>(x_zero_point) : 0;
+  const Arguments a{x, x_scale, zero_point, w_scale, bias, y, shape.in_channels / shape.group};
+
+  fillTapOffsets(sum, tiling, m.tap_offsets);
+  const int64_t channel_weights = a.group_channels * sum.kernelSize();
+  pool.runRanges(sum.group * m.blocks, ceilDiv(1 << 12, channel_weights + 1),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     const int64_t in_group = i % m.blocks * kCodeChannels;
+                     const int64_t o = i / m.blocks * sum.target_channels + in_group;
+                     packWeights(sum, w + o * channel_weights, a.group_channels, w_scale + o,
+                                 std::min(kCodeChannels, sum.target_channels - in_group),
+                                 zero_point, m.weights + i * kCodeChannels * sum.taps(),
+                                 m.offset + o);
+                   }
+                 });
+  pool.run(tiling.tiles(), [&](int64_t tile, int worker) {
+    runTile(sum, tiling, tile, a, m, m.vectors + worker * tiling.vectors_of_tile,
+            m.buffers + worker * tiling.bufferSize());
+  });
+}
+
+}  // namespace simaqat::kernels

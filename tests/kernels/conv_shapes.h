@@ -1,0 +1,63 @@
+// Shapes of convolutions and the naive loop over their products.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernels/conv.h"
+
+namespace simaqat::kernels {
+
+inline int64_t product(const std::array<int64_t, 3>& a) { return a[0] * a[1] * a[2]; }
+inline int64_t sizeOfX(const ConvShape& s) { return s.batch * s.in_channels * product(s.in); }
+inline int64_t sizeOfY(const ConvShape& s) { return s.batch * s.out_channels * product(s.out); }
+inline int64_t sizeOfW(const ConvShape& s) {
+  return s.out_channels * (s.in_channels / s.group) * product(s.kernel);
+}
+
+// Calls body(x index, w index, y index) for every product in the convolution.
+template <class Body>
+void forEachProduct(const ConvShape& s, Body&& body) {
+  const int64_t in_group = s.in_channels / s.group, out_group = s.out_channels / s.group;
+  for (int64_t n = 0; n < s.batch; ++n) {
+    for (int64_t o = 0; o < s.out_channels; ++o) {
+      for (int64_t p = 0; p < product(s.out); ++p) {
+        const std::array<int64_t, 3> at{p / (s.out[1] * s.out[2]), p / s.out[2] % s.out[1],
+                                        p % s.out[2]};
+        for (int64_t c = 0; c < in_group; ++c) {
+          for (int64_t k = 0; k < product(s.kernel); ++k) {
+            const std::array<int64_t, 3> tap{k / (s.kernel[1] * s.kernel[2]),
+                                             k / s.kernel[2] % s.kernel[1], k % s.kernel[2]};
+            std::array<int64_t, 3> from{};
+            bool inside = true;
+            for (size_t i = 0; i < 3; ++i) {
+              from[i] = at[i] * s.stride[i] + tap[i] * s.dilation[i] - s.pad_begin[i];
+              inside &= from[i] >= 0 && from[i] < s.in[i];
+            }
+            if (!inside) continue;
+            const int64_t channel = o / out_group * in_group + c;
+            body((((n * s.in_channels + channel) * s.in[0] + from[0]) * s.in[1] + from[1]) *
+                         s.in[2] +
+                     from[2],
+                 (o * in_group + c) * product(s.kernel) + k,
+                 (n * s.out_channels + o) * product(s.out) + p);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The output size of full windows, with as much padding at the end as at the begin plus `extra`.
+inline ConvShape make(int64_t batch, int64_t in_channels, int64_t out_channels, int64_t group,
+               std::array<int64_t, 3> in, std::array<int64_t, 3> kernel,
+               std::array<int64_t, 3> stride = {1, 1, 1}, std::array<int64_t, 3> pad = {0, 0, 0},
+               std::array<int64_t, 3> dilation = {1, 1, 1}, std::array<int64_t, 3> extra = {}) {
+  ConvShape s{batch, in_channels, out_channels, group, 2, in, {}, kernel, stride, dilation, pad};
+  for (size_t i = 0; i < 3; ++i) {
+    s.out[i] = (in[i] + 2 * pad[i] + extra[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
+  }
+  return s;
+}
+
+}  // namespace simaqat::kernels

@@ -1,0 +1,74 @@
+#include "qat/passes/integer_products.h"
+
+#include <cmath>
+
+#include "qat/passes/scaffold.h"
+#include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+constexpr char kNetwork[] = R"(
+  input %x : float[4, 6, 9, 9]
+  weight %w1 : float[8, 6, 3, 3] = [1, ...]
+  weight %b1 : float[8] = [1, ...]
+  weight %w2 : float[8, 1, 3, 3] = [1, ...]
+  weight %w3 : float[5, 8, 1, 1] = [1, ...]
+  %c1 = Conv(%x, %w1, %b1) {pads = [1, 1, 1, 1]}
+  %r1 = Relu(%c1)
+  %p = MaxPool(%r1) {kernel_shape = [2, 2], strides = [2, 2]}
+  %c2 = Conv(%p, %w2) {group = 8}
+  %y = Conv(%c2, %w3)
+  output y = %y)";
+
+Graph scaffolded(const Tensor& x) {
+  Graph graph = parse(kNetwork);
+  randomizeVariables(graph, 5);
+  scaffold(graph, {});
+  calibrate(graph, {x});
+  return graph;
+}
+
+TEST_CASE("convolutions of quantized values multiply codes, depthwise ones do not") {
+  const Tensor x = randomTensor({4, 6, 9, 9}, 3);
+  const Graph stored = scaffolded(x);
+  Graph graph = evaluationOf(stored);
+  const std::vector<Tensor> before = run(graph, {x});
+  useIntegerProducts(graph);
+  CHECK(countNodes(graph, "simaqat::QuantizedConv") == 2);
+  CHECK(countNodes(graph, "Conv") == 1);
+  // Behind MaxPool, which only picks values, the codes are those of the Relu's quantizer.
+  const std::vector<Tensor> after = run(graph, {x});
+  const std::vector<float> a = before[0].toVector<float>();
+  const std::vector<float> b = after[0].toVector<float>();
+  const float step = *stored.findVariable("y/scale")->value.data<float>();
+  size_t equal = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    // A sum that lies within float's rounding of a tie may fall either way.
+    CHECK(std::fabs(a[i] - b[i]) <= 1.001f * step);
+    equal += a[i] == b[i];
+  }
+  CHECK(equal >= a.size() * 99 / 100);
+}
+
+TEST_CASE("float operands, and what moves values off the grid, stay") {
+  Graph plain = parse(kNetwork);
+  useIntegerProducts(plain);
+  CHECK(countNodes(plain, "simaqat::QuantizedConv") == 0);
+
+  Graph padded = parse(R"(
+    input %x : float[4, 6, 9]
+    constant %pads : int64[6] = [0, 0, 1, 0, 0, 1]
+    constant %one : float[] = [1]
+    weight %w : float[8, 6, 3] = [1, ...]
+    %p = Pad(%x, %pads, %one)
+    %y = Conv(%p, %w)
+    output y = %y)");
+  scaffold(padded, {});
+  // 1 need not be on the grid of x, so the Pad's output has a quantizer of its own.
+  CHECK(countNodes(padded, "simaqat::FakeQuantize") == 4);
+}
+
+}  // namespace
+}  // namespace simaqat
