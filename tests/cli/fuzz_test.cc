@@ -179,7 +179,7 @@ TEST_CASE("well-formed files that make no sense") {
   const std::string file = scratch("senseless.onnx");
   for (const std::string& path : {s.source, s.prepared, s.exported}) {
     INFO(path);
-    fuzz(bytesOf(path), 700, changedMessage, [&](const std::string& bytes) {
+    fuzz(bytesOf(path), 400, changedMessage, [&](const std::string& bytes) {
       const Model model = loadModel(saveText(bytes, file));
       buildInference(model.graph.clone(), Mode::kEvaluate, 2, {});
     });
