@@ -25,7 +25,9 @@ class FinalizeCommand : public Command {
     Model model = loadModel(model_);
     printWarnings(model);
     if (model.stage != Stage::kPrepared && model.stage != Stage::kTrained) {
-      throw inputError("{}: is {}; finalize takes a trained model", model_, stageName(model.stage));
+      throw inputError(
+          "{}: is {}; finalize takes a trained model (prepare comes first, then train or calibrate)",
+          model_, stageName(model.stage));
     }
     try {
       finalize(model.graph);

@@ -58,13 +58,19 @@ int runCommand(Command& command, int argc, char** argv) {
   app.get_formatter()->column_width(34);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ConfigError& error) {
+    throw usageError("{}: {}", app.get_config_ptr()->as<std::string>(), error.what());
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    throw usageError("{} (simaqat {} --help tells the options)", error.what(), command.name());
   }
   setUpLogging(verbose, quiet);
   setDumpAfter(dump);
   kernels::kernels();  // an unknown SIMAQAT_ISA is said before any work
-  return command.run();
+  const int status = command.run();
+  checkDumpAfter();
+  return status;
 }
 
 int run(int argc, char** argv) {

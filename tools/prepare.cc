@@ -51,13 +51,18 @@ class PrepareCommand : public Command {
     printWarnings(model);
     Graph& graph = model.graph;
     warnOfFusedBatchNorm(graph);
-    if (!outputs_.empty()) selectOutputs(graph, outputs_);
     std::string recipe_hash;
     const ScaffoldOptions options =
         recipe_.empty() ? ScaffoldOptions{} : loadRecipe(recipe_, &recipe_hash);
-    keepReached(graph);
-    selectTrainable(graph, train_, freeze_);
-    const std::vector<PlacementEntry> placement = scaffold(graph, options);
+    std::vector<PlacementEntry> placement;
+    try {
+      if (!outputs_.empty()) selectOutputs(graph, outputs_);
+      keepReached(graph);
+      selectTrainable(graph, train_, freeze_);
+      placement = scaffold(graph, options);
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
+    }
     refreshQuantizers(graph);
     storeTrainable(graph);
     setStage(graph, Stage::kPrepared);

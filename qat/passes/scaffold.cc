@@ -61,8 +61,9 @@ class Scaffolder {
   void checkOverrides(const std::vector<Node*>& nodes) const {
     for (const QuantizationOverride& rule : options_.overrides) {
       if (std::none_of(nodes.begin(), nodes.end(), [&](Node* n) { return matches(*n, rule); })) {
-        throw inputError("the recipe's override (op_type '{}', node '{}') matches no node",
-                         rule.op_type, rule.node);
+        throw inputError("the recipe's override of{}{} matches no node",
+                         rule.op_type.empty() ? "" : fmt::format(" op_type '{}'", rule.op_type),
+                         rule.node.empty() ? "" : fmt::format(" node '{}'", rule.node));
       }
     }
   }
