@@ -6,9 +6,9 @@
 namespace simaqat {
 
 // Conv of 8-bit fake-quantized values becomes simaqat::QuantizedConv, which multiplies the codes:
-// the same value, rounded once, at several times the speed. For specialized graphs of static
-// types, behind differentiation: gradients go through the float values as before. Depthwise
-// convolutions stay, as there are no channels to sum over.
+// the same value, rounded once, at several times the speed. Depthwise convolutions stay, as there
+// are no channels to sum over. For specialized graphs whose quantizers have not been folded; in a
+// training step behind differentiation, since gradients go through the float values.
 void useIntegerProducts(Graph& graph);
 
 }  // namespace simaqat

@@ -116,8 +116,9 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   specialization.mode = mode;
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
-  runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  // In front of bind-shapes, which folds the weights' quantizers away.
   runPass(graph, "integer-products", useIntegerProducts);
+  runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "qat/passes/scaffold.h"
+#include "qat/train/step_graph.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
 
@@ -50,6 +51,11 @@ TEST_CASE("convolutions of quantized values multiply codes, depthwise ones do no
     equal += a[i] == b[i];
   }
   CHECK(equal >= a.size() * 99 / 100);
+  // Evaluation as eval runs it.
+  const Graph evaluated = buildInference(stored.clone(), Mode::kEvaluate, 4, {});
+  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 2);
+  const std::vector<Tensor> as_run = run(evaluated, {x});
+  CHECK(as_run[0].identical(after[0]));
 }
 
 TEST_CASE("float operands, and what moves values off the grid, stay") {
