@@ -1,0 +1,26 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::sinh(x);
+  }
+};
+
+// dx = dy cosh(x)
+void gradient(GradientContext& c) {
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.add("Cosh", {c.input(0)})}));
+}
+
+}  // namespace
+
+OpDefinition defineSinh() {
+  OpDefinition op = unaryDefinition("Sinh", evaluateUnary<Function>, gradient);
+  op.first_opset = 9;
+  return op;
+}
+
+}  // namespace simaqat::ops

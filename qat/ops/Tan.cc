@@ -1,0 +1,28 @@
+#include "qat/ops/shared/unary.h"
+
+namespace simaqat::ops {
+namespace {
+
+struct Function {
+  template <class T>
+  T operator()(T x) const {
+    return std::tan(x);
+  }
+};
+
+// dx = dy (1 + y^2)
+void gradient(GradientContext& c) {
+  Value* square = c.add("Mul", {c.output(), c.output()});
+  Value* slope = c.add("Add", {square, c.scalar(1, c.output())});
+  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+}
+
+}  // namespace
+
+OpDefinition defineTan() {
+  OpDefinition op = unaryDefinition("Tan", evaluateUnary<Function>, gradient);
+  op.first_opset = 7;
+  return op;
+}
+
+}  // namespace simaqat::ops
