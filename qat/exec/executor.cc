@@ -16,11 +16,15 @@ bool allFinite(const TensorView& view) {
 // The fast kernel takes float32; an operator on other types has its definition.
 EvalFunction functionFor(const Node& node) {
   if (node.op().kernel == nullptr) return node.op().evaluate;
-  const auto fits = [](const Value* value) {
-    return value == nullptr || value->type.element != ElementType::kDouble;
+  std::vector<Value*> values = node.inputs();
+  values.push_back(node.output());
+  const auto has = [&](ElementType element) {
+    return std::any_of(values.begin(), values.end(), [&](const Value* value) {
+      return value != nullptr && value->type.element == element;
+    });
   };
-  const bool all = std::all_of(node.inputs().begin(), node.inputs().end(), fits);
-  return all ? node.op().kernel : node.op().evaluate;
+  const bool takes = has(ElementType::kFloat) && !has(ElementType::kDouble);
+  return takes ? node.op().kernel : node.op().evaluate;
 }
 
 }  // namespace

@@ -252,7 +252,12 @@ TensorType toType(const onnx::ValueInfoProto& info) {
     throw inputError("value '{}': only tensors are supported", info.name());
   }
   const auto& tensor = info.type().tensor_type();
-  TensorType type{static_cast<ElementType>(tensor.elem_type()), std::nullopt};
+  auto element = static_cast<ElementType>(tensor.elem_type());
+  // As `widen` makes of tensors.
+  if (element == ElementType::kFloat16 || element == ElementType::kBfloat16) {
+    element = ElementType::kFloat;
+  }
+  TensorType type{element, std::nullopt};
   if (tensor.has_shape()) {
     Shape shape;
     for (const auto& dim : tensor.shape().dim()) {

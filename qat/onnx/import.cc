@@ -10,19 +10,14 @@
 #include <unordered_map>
 
 #include "qat/base/file.h"
+#include "qat/ir/op.h"
 #include "qat/onnx/convert.h"
+#include "qat/onnx/inline.h"
 
 namespace simaqat {
 namespace {
 
 using namespace onnx_format;  // NOLINT: this file is that format's reader
-
-std::string domainOf(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
-
-std::string qualified(const onnx::NodeProto& node) {
-  const std::string domain = domainOf(node.domain());
-  return domain.empty() ? node.op_type() : domain + "::" + node.op_type();
-}
 
 onnx::ModelProto parseModel(std::string_view bytes) {
   onnx::ModelProto model;
@@ -42,16 +37,19 @@ onnx::ModelProto parseModel(std::string_view bytes) {
 class Importer {
  public:
   Importer(const onnx::ModelProto& model, std::string folder, const OpRegistry& registry)
-      : model_(model), folder_(std::move(folder)), graph_(registry) {}
+      : model_(model),
+        folder_(std::move(folder)),
+        graph_(registry),
+        inliner_(model, registry) {}
 
   Graph run() {
-    readOpset();
-    checkOperators();
+    const std::vector<OpsetNode> nodes = inliner_.run(model_.graph().node(), readOpset());
+    checkOperators(nodes);
     graph_.name = model_.graph().name();
     for (const auto& entry : model_.metadata_props()) graph_.metadata[entry.key()] = entry.value();
-    addInitializers();
+    addInitializers(model_.graph(), stateRoles(nodes));
     addInputs();
-    for (const onnx::NodeProto& node : model_.graph().node()) addNode(node);
+    for (const OpsetNode& node : nodes) addNode(node);
     for (const onnx::ValueInfoProto& output : model_.graph().output()) {
       graph_.outputs.push_back({output.name(), lookUp(output.name(), "graph output")});
     }
@@ -59,40 +57,45 @@ class Importer {
   }
 
  private:
-  void readOpset() {
+  int readOpset() const {
+    int opset = 0;
     for (const auto& entry : model_.opset_import()) {
-      if (domainOf(entry.domain()).empty()) opset_ = static_cast<int>(entry.version());
+      if (isStandardDomain(entry.domain())) opset = static_cast<int>(entry.version());
     }
-    if (opset_ < 7) throw inputError("opset {} is not supported (7 and later are)", opset_);
+    if (opset < 7) throw inputError("opset {} is not supported (7 and later are)", opset);
+    return opset;
+  }
+
+  // Constant and If are no operators of the graph: they are resolved here.
+  bool isKnown(const std::string& name) const {
+    return name == "Constant" || name == "If" || graph_.registry().find(name) != nullptr;
   }
 
   // All that is missing is said at once.
-  void checkOperators() const {
+  void checkOperators(const std::vector<OpsetNode>& nodes) const {
     std::vector<std::string> missing;
-    for (const onnx::NodeProto& node : model_.graph().node()) {
-      if (qualified(node) == "Constant" || graph_.registry().find(qualified(node)) != nullptr) {
-        continue;
-      }
-      const std::string& name =
-          node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
-      missing.push_back(fmt::format("{} '{}'", qualified(node), name));
+    for (const auto& [node, opset] : nodes) {
+      const std::string name = qualifiedName(node);
+      if (!isKnown(name)) missing.push_back(fmt::format("{} '{}'", name, displayName(node)));
     }
     if (!missing.empty()) {
       throw inputError("{} of {} nodes have operators that are not supported: {}", missing.size(),
-                       model_.graph().node_size(), fmt::join(missing, ", "));
+                       nodes.size(), fmt::join(missing, ", "));
     }
   }
 
   // How BatchNormalization and FakeQuantize make variables of initializers.
-  std::unordered_map<std::string, VariableRole> stateRoles() const {
-    std::unordered_map<std::string, VariableRole> roles;
+  using Roles = std::unordered_map<std::string, VariableRole>;
+  static Roles stateRoles(const std::vector<OpsetNode>& nodes) {
+    Roles roles;
     const auto mark = [&](const onnx::NodeProto& node, int from, int to, VariableRole role) {
       for (int i = from; i < std::min(to, node.input_size()); ++i) roles[node.input(i)] = role;
     };
-    for (const onnx::NodeProto& node : model_.graph().node()) {
-      if (qualified(node) == "BatchNormalization") {
+    for (const auto& [node, opset] : nodes) {
+      const std::string name = qualifiedName(node);
+      if (name == "BatchNormalization") {
         mark(node, 3, 5, VariableRole::kBatchNormStatistic);
-      } else if (qualified(node) == "simaqat::FakeQuantize") {
+      } else if (name == "simaqat::FakeQuantize") {
         mark(node, 1, 3, VariableRole::kQuantizerScale);
         mark(node, 3, 5, VariableRole::kObserverRange);
       }
@@ -100,9 +103,8 @@ class Importer {
     return roles;
   }
 
-  void addInitializers() {
-    const auto roles = stateRoles();
-    for (const onnx::TensorProto& proto : model_.graph().initializer()) {
+  void addInitializers(const onnx::GraphProto& graph, const Roles& roles) {
+    for (const onnx::TensorProto& proto : graph.initializer()) {
       if (graph_.findValue(proto.name()) != nullptr || proto.name().empty()) {
         throw inputError("initializer '{}' is defined twice or has no name", proto.name());
       }
@@ -110,13 +112,13 @@ class Importer {
       const auto role = roles.find(proto.name());
       if (role != roles.end()) {
         graph_.addVariable(proto.name(), role->second, std::move(tensor));
-      } else if (tensor.type() == ElementType::kFloat && tensor.size() > 1) {
+      } else if (isFloatingPoint(tensor.type()) && tensor.size() > 1) {
         graph_.addVariable(proto.name(), VariableRole::kWeight, std::move(tensor));
       } else {
         graph_.addConstant(proto.name(), std::move(tensor));
       }
     }
-    if (model_.graph().sparse_initializer_size() > 0) {
+    if (graph.sparse_initializer_size() > 0) {
       throw inputError("sparse initializers are not supported");
     }
   }
@@ -134,20 +136,69 @@ class Importer {
     return value;
   }
 
-  void addNode(const onnx::NodeProto& proto) {
+  void addNode(const OpsetNode& from) {
+    const onnx::NodeProto& proto = from.proto;
     PortableNode node;
     node.op_type = proto.op_type();
-    node.domain = domainOf(proto.domain());
-    node.name = proto.name().empty() && proto.output_size() > 0 ? proto.output(0) : proto.name();
+    node.domain = isStandardDomain(proto.domain()) ? "" : proto.domain();
+    node.name = displayName(proto);
     try {
+      if (node.op_type == "If" && node.domain.empty()) return addBranch(from);
       node.attributes = toAttributes(proto, folder_);
       if (node.op_type == "Constant" && node.domain.empty()) return addConstant(node, proto);
-      convert(node, proto);
+      convert(node, from);
     } catch (const Error& error) {
-      const std::string culprit = fmt::format("{} '{}'", qualified(proto), node.name);
-      if (std::string(error.what()).rfind(culprit, 0) == 0) throw;
+      const std::string culprit = fmt::format("{} '{}'", qualifiedName(proto), node.name);
+      if (std::string(error.what()).rfind(culprit, 0) == 0 || node.op_type == "If") throw;
       throw inputError("{}: {}", culprit, error.what());
     }
+  }
+
+  // The value where it follows from constants and static shapes alone, else an undefined tensor.
+  Tensor knownValue(const Value* value) const {
+    if (value->isConstant() || value->producer() == nullptr) return value->constant;
+    const Node& node = *value->producer();
+    if (node.op().random || node.inputCount() == 0) return Tensor();
+    const bool of_shape = node.opType() == "Shape" && node.input(0)->type.isStatic();
+    std::vector<Tensor> inputs;
+    for (const Value* input : node.inputs()) {
+      if (input == nullptr) {
+        inputs.emplace_back();
+        continue;
+      }
+      inputs.push_back(of_shape ? Tensor(input->type.element, input->type.dims())
+                                : knownValue(input));
+      if (!inputs.back().defined()) return Tensor();
+    }
+    ThreadPool pool(1);
+    return evaluateOnHost(graph_, node, inputs, pool)[value->outputIndex()];
+  }
+
+  // An If whose condition is known is the branch that it takes.
+  void addBranch(const OpsetNode& from) {
+    const onnx::NodeProto& proto = from.proto;
+    const std::string culprit = fmt::format("If '{}'", displayName(proto));
+    if (proto.input_size() != 1) throw inputError("{}: expected a condition", culprit);
+    const Tensor condition = knownValue(lookUp(proto.input(0), "input"));
+    if (!condition.defined() || condition.size() != 1) {
+      throw inputError("{}: the condition '{}' depends on data; only a constant one is supported",
+                       culprit, proto.input(0));
+    }
+    const std::string name =
+        condition.toVector<int64_t>()[0] != 0 ? "then_branch" : "else_branch";
+    for (const onnx::AttributeProto& attribute : proto.attribute()) {
+      if (attribute.name() != name || !attribute.has_g()) continue;
+      const onnx::GraphProto branch =
+          inlineBranch(proto, attribute.g(), [&](const std::string& inside) {
+            return graph_.findValue(inside) != nullptr;
+          });
+      const std::vector<OpsetNode> nodes = inliner_.run(branch.node(), from.opset);
+      checkOperators(nodes);
+      addInitializers(branch, stateRoles(nodes));
+      for (const OpsetNode& node : nodes) addNode(node);
+      return;
+    }
+    throw inputError("{}: attribute '{}' is missing", culprit, name);
   }
 
   void addConstant(const PortableNode& node, const onnx::NodeProto& proto) {
@@ -174,8 +225,9 @@ class Importer {
     if (graph_.findValue(name) != nullptr) throw inputError("output '{}' is defined twice", name);
   }
 
-  void convert(PortableNode& node, const onnx::NodeProto& proto) {
-    const std::string original = qualified(proto);
+  void convert(PortableNode& node, const OpsetNode& from) {
+    const onnx::NodeProto& proto = from.proto;
+    const std::string original = qualifiedName(proto);
     node.inputs.assign(proto.input().begin(), proto.input().end());
     node.outputs.assign(proto.output().begin(), proto.output().end());
     node.constant = [&](const std::string& name) -> const Tensor* {
@@ -186,7 +238,7 @@ class Importer {
       return graph_.addConstant(node.name + "/" + suffix, std::move(tensor))->name();
     };
     const OpDefinition* op = &graph_.registry().get(original);
-    if (op->upgrade != nullptr) op->upgrade(node, opset_);
+    if (op->upgrade != nullptr) op->upgrade(node, from.opset);
     const std::string name = node.domain.empty() ? node.op_type : node.domain + "::" + node.op_type;
     if (name != original) op = &graph_.registry().get(name);
 
@@ -221,7 +273,7 @@ class Importer {
   const onnx::ModelProto& model_;
   const std::string folder_;
   Graph graph_;
-  int opset_ = 0;
+  const FunctionInliner inliner_;
 };
 
 }  // namespace

@@ -7,14 +7,13 @@
 namespace simaqat::ops {
 namespace {
 
-// Numbers of 16 bits are stored, but not computed with.
-bool isSupported(ElementType type) {
-  return elementSize(type) != 0 && type != ElementType::kFloat16 && type != ElementType::kBfloat16;
+bool is16BitFloat(ElementType type) {
+  return type == ElementType::kFloat16 || type == ElementType::kBfloat16;
 }
 
 void infer(InferContext& c) {
   const auto to = static_cast<ElementType>(c.node.attributes<CastAttributes>().to);
-  if (!isSupported(to)) {
+  if (elementSize(to) == 0 || is16BitFloat(to)) {
     c.node.fail("attribute 'to': element type {} is not supported", elementTypeName(to));
   }
   c.setOutput(0, to, c.input(0).shape);
@@ -51,6 +50,15 @@ void gradient(GradientContext& c) {
   }
 }
 
+// Floats of 16 bits are float32 here, as import makes them everywhere.
+void upgrade(PortableNode& node, int) {
+  const auto to = node.attributes.find("to");
+  if (to == node.attributes.end() || !std::holds_alternative<int64_t>(to->second)) return;
+  if (is16BitFloat(static_cast<ElementType>(std::get<int64_t>(to->second)))) {
+    to->second = static_cast<int64_t>(ElementType::kFloat);
+  }
+}
+
 void downgrade(PortableNode& node, int opset) {
   if (opset < 19) node.attributes.erase("saturate");
 }
@@ -73,6 +81,7 @@ OpDefinition defineCast() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.upgrade = upgrade;
   op.downgrade = downgrade;
   op.examples = examples;
   return op;

@@ -4,18 +4,6 @@
 namespace simaqat::ops {
 namespace {
 
-void infer(InferContext& c) {
-  std::optional<Shape> y;
-  if (const Shape* x = c.shape(0)) {
-    if (x->size() < 2)
-      c.node.fail("input 0: expected rank 2 or more, got {}", typeToString(c.input(0)));
-    y = Shape(x->size(), 1);
-    (*y)[0] = (*x)[0];
-    (*y)[1] = (*x)[1];
-  }
-  c.setOutput(0, c.input(0).element, std::move(y));
-}
-
 void evaluate(const EvalContext& c) {
   const int64_t planes = c.out().size;
   const int64_t size = planes == 0 ? 0 : c.in(0).size / planes;
@@ -51,7 +39,7 @@ std::vector<OpExample> examples() {
 OpDefinition defineGlobalAveragePool() {
   OpDefinition op;
   op.name = "GlobalAveragePool";
-  op.infer = infer;
+  op.infer = inferGlobalPool;
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.gradient = gradient;

@@ -3,6 +3,7 @@
 
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gather.h"
+#include "qat/ops/shared/order.h"
 
 namespace simaqat::ops {
 namespace {
@@ -38,18 +39,11 @@ void infer(InferContext& c) {
   c.setOutput(1, ElementType::kInt64, y);
 }
 
-// A NaN is larger than any number, as in sorting elsewhere.
+// Puts the places of the first k elements in front; of equal ones the earlier goes first.
 template <class T>
-bool isLess(T a, T b) {
-  return a < b || (a == a && b != b);
-}
-
-// Writes to `indices` the places of the first elements in order; of equal ones the earlier is
-// first.
-template <class T>
-void selectTop(const T* x, int64_t stride, bool largest, std::vector<int64_t>& order, int64_t k) {
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int64_t a, int64_t b) {
+void selectTop(const T* x, int64_t stride, bool largest, int64_t* order, int64_t size, int64_t k) {
+  std::iota(order, order + size, int64_t{0});
+  std::partial_sort(order, order + k, order + size, [&](int64_t a, int64_t b) {
     const T left = x[a * stride];
     const T right = x[b * stride];
     const bool before = largest ? isLess(right, left) : isLess(left, right);
@@ -58,31 +52,39 @@ void selectTop(const T* x, int64_t stride, bool largest, std::vector<int64_t>& o
   });
 }
 
+// Each thread's places of one line.
+int64_t workspace(const Node& node, int threads) {
+  const std::vector<int64_t> dims = node.input(0)->type.dims();
+  const AxisSplit split(node, node.attributes<TopKAttributes>().axis, dims);
+  return threads * split.size * static_cast<int64_t>(sizeof(int64_t));
+}
+
 void evaluate(const EvalContext& c) {
   const auto& attributes = c.node.attributes<TopKAttributes>();
   const AxisSplit split(c.node, attributes.axis, c.in(0).dims);
   const int64_t k = c.out().dim(attributes.axis);
   const bool wants_indices = c.outputs.size() > 1;
+  const int64_t lines = split.outer * split.inner;
+  const int64_t grain = kElementwiseGrain / (split.size + 1) + 1;
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.in(0).data<T>();
     T* y = c.out().data<T>();
     int64_t* indices = wants_indices ? c.out(1).data<int64_t>() : nullptr;
-    c.pool.runRanges(split.outer * split.inner, kElementwiseGrain / (split.size + 1) + 1,
-                     [&](int64_t begin, int64_t end) {
-                       std::vector<int64_t> order(static_cast<size_t>(split.size));
-                       for (int64_t line = begin; line < end; ++line) {
-                         const int64_t outer = line / split.inner;
-                         const int64_t inner = line % split.inner;
-                         const T* from = x + outer * split.size * split.inner + inner;
-                         selectTop(from, split.inner, attributes.largest, order, k);
-                         for (int64_t i = 0; i < k; ++i) {
-                           const int64_t to = (outer * k + i) * split.inner + inner;
-                           y[to] = from[order[static_cast<size_t>(i)] * split.inner];
-                           if (wants_indices) indices[to] = order[static_cast<size_t>(i)];
-                         }
-                       }
-                     });
+    c.pool.run((lines + grain - 1) / grain, [&](int64_t tile, int worker) {
+      int64_t* order = reinterpret_cast<int64_t*>(c.workspace) + worker * split.size;
+      for (int64_t line = tile * grain; line < std::min(lines, (tile + 1) * grain); ++line) {
+        const int64_t outer = line / split.inner;
+        const int64_t inner = line % split.inner;
+        const T* from = x + outer * split.size * split.inner + inner;
+        selectTop(from, split.inner, attributes.largest, order, split.size, k);
+        for (int64_t i = 0; i < k; ++i) {
+          const int64_t to = (outer * k + i) * split.inner + inner;
+          y[to] = from[order[i] * split.inner];
+          if (wants_indices) indices[to] = order[i];
+        }
+      }
+    });
   });
 }
 
@@ -146,6 +148,7 @@ OpDefinition defineTopK() {
   op.make_attributes = &makeAttributes<TopKAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;
+  op.workspace = workspace;
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kShares;
   op.upgrade = upgrade;

@@ -11,6 +11,7 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   std::vector<std::string> warnings;
   int copied = 0;
   BatchNormDecision decision;
+  runPass(graph, "narrow-double", narrowDouble);
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);

@@ -9,7 +9,7 @@
 
 namespace simaqat {
 
-// Separates BatchNormalization's state, removes Identity, folds constants, drops dead code and
+// Narrows double precision, separates BatchNormalization's state, removes Identity, folds constants, drops dead code and
 // decides which BatchNormalizations train. Returns warnings for the user.
 std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy);
 

@@ -20,6 +20,10 @@ void foldConstants(Graph& graph);
 // Removes Identity, and Concat and Sum of one input, which only rename.
 void removeIdentities(Graph& graph);
 
+// Makes a network in double precision, with a weight or an input of it, one in float. Where only
+// some arithmetic on the side is in double, it stays.
+void narrowDouble(Graph& graph);
+
 // Gives symbols of dimensions their numbers, and infers every type anew. With "N" -> 64, [N, 3]
 // becomes [64, 3]. An Error names a node whose output's shape is still not known.
 void bindShapes(Graph& graph, const std::map<std::string, int64_t>& symbols);

@@ -89,6 +89,7 @@ Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std
   Loss loss{importModelBytes(bytes, spec, std::filesystem::path(spec).parent_path().string(),
                              model.registry()),
             hashHex(bytes)};
+  runPass(loss.graph, "narrow-double", narrowDouble);
   runPass(loss.graph, "remove-identities", removeIdentities);
   runPass(loss.graph, "fold-constants", foldConstants);
   // A loss has nothing to train: class weights and the like are constants.

@@ -85,14 +85,16 @@ kernels::ConvShape convShape(const Node& node, const ConvAttributes& attributes,
   return shape;
 }
 
-std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes) {
-  const Shape* x = c.shape(0);
-  const Shape* w = c.shape(1);
+std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes,
+                               const ConvInputs& inputs) {
+  const Shape* x = c.shape(inputs.x);
+  const Shape* w = c.shape(inputs.w);
   if (x == nullptr || w == nullptr) return std::nullopt;
   if (x->size() < 3 || x->size() > 5) {
-    c.node.fail("input 0: expected rank 3 to 5, got {}", typeToString(c.input(0)));
+    c.node.fail("input {}: expected rank 3 to 5, got {}", inputs.x,
+                typeToString(c.input(inputs.x)));
   }
-  c.expectRank(1, x->size());
+  c.expectRank(inputs.w, x->size());
   const size_t rank = x->size() - 2;
   checkLists(c.node, attributes, rank);
   const Dim& channels = (*x)[1];
@@ -100,18 +102,19 @@ std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attr
   if (attributes.group < 1) c.node.fail("attribute 'group': {} is not valid", attributes.group);
   if (channels.known() && per_group.known() &&
       channels.value != per_group.value * attributes.group) {
-    c.node.fail("input 1: expected {} input channels, got {}",
+    c.node.fail("input {}: expected {} input channels, got {}", inputs.w,
                 fmt::format("{} / {}", channels.value, attributes.group), per_group.value);
   }
   if ((*w)[0].known() && (*w)[0].value % attributes.group != 0) {
-    c.node.fail("input 1: {} output channels are not a multiple of {} groups", (*w)[0].value,
-                attributes.group);
+    c.node.fail("input {}: {} output channels are not a multiple of {} groups", inputs.w,
+                (*w)[0].value, attributes.group);
   }
-  if (const Shape* bias = c.shape(2)) {
+  const Shape* bias = inputs.bias ? c.shape(*inputs.bias) : nullptr;
+  if (bias != nullptr) {
     if (bias->size() != 1 ||
         ((*bias)[0].known() && (*w)[0].known() && (*bias)[0].value != (*w)[0].value)) {
-      c.node.fail("input 2: expected a bias for {} output channels, got {}", (*w)[0].value,
-                  shapeToString(*bias));
+      c.node.fail("input {}: expected a bias for {} output channels, got {}", *inputs.bias,
+                  (*w)[0].value, shapeToString(*bias));
     }
   }
   Shape y = {(*x)[0], (*w)[0]};
@@ -119,7 +122,7 @@ std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attr
     const Dim& kernel = (*w)[axis + 2];
     if (axis < attributes.kernel_shape.size() && kernel.known() &&
         attributes.kernel_shape[axis] != kernel.value) {
-      c.node.fail("input 1: expected kernel shape [{}], got {}",
+      c.node.fail("input {}: expected kernel shape [{}], got {}", inputs.w,
                   fmt::join(attributes.kernel_shape, ", "), shapeToString(*w));
     }
     const Dim& in = (*x)[axis + 2];

@@ -25,8 +25,16 @@ int64_t windowOutput(const Node& node, const std::string& auto_pad, int64_t in, 
 kernels::ConvShape convShape(const Node& node, const ConvAttributes& attributes,
                              Span<const int64_t> x, Span<const int64_t> w);
 
+// Which inputs are x, w and, where there may be one, the bias.
+struct ConvInputs {
+  size_t x = 0;
+  size_t w = 1;
+  std::optional<size_t> bias = 2;
+};
+
 // The shape rule: y's shape, with unknown dimensions where x's are.
-std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes);
+std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes,
+                               const ConvInputs& inputs = {});
 
 // Calls f(x_index, w_index, y_index) for each product of the convolution, in a fixed order: the
 // definition, for reference evaluation of Conv and its gradients.

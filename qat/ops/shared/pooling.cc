@@ -63,6 +63,25 @@ kernels::PoolShape poolShape(const Node& node, const PoolAttributes& attributes,
   return shape;
 }
 
+void inferGlobalPool(InferContext& c) {
+  std::optional<Shape> y;
+  if (const Shape* x = c.shape(0)) {
+    if (x->size() < 2) {
+      c.node.fail("input 0: expected rank 2 or more, got {}", typeToString(c.input(0)));
+    }
+    y = Shape(x->size(), 1);
+    (*y)[0] = (*x)[0];
+    (*y)[1] = (*x)[1];
+  }
+  c.setOutput(0, c.input(0).element, std::move(y));
+}
+
+PoolAttributes globalWindow(Span<const int64_t> x) {
+  PoolAttributes attributes;
+  attributes.kernel_shape.assign(x.begin() + 2, x.end());
+  return attributes;
+}
+
 int64_t averageCount(const kernels::PoolShape& s, const PoolIndex& window, bool count_include_pad) {
   int64_t count = 1;
   for (size_t axis = 0; axis < 3; ++axis) {

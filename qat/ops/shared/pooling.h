@@ -75,6 +75,11 @@ std::optional<Shape> inferPool(const InferContext& c, const PoolAttributes& attr
 kernels::PoolShape poolShape(const Node& node, const PoolAttributes& attributes,
                              Span<const int64_t> x);
 
+// The shape rule of the global ones: every spatial axis becomes 1.
+void inferGlobalPool(InferContext& c);
+// The one window that covers every spatial axis of x.
+PoolAttributes globalWindow(Span<const int64_t> x);
+
 using PoolIndex = std::array<int64_t, 3>;
 
 // Calls f(window, y's index, the offset of x's plane) for each window, in order.
