@@ -85,11 +85,53 @@ TEST_CASE("misuse is named") {
   rejects("MaxPool", {1, 2, 4, 4}, {{"kernel_shape", Ints{2}}}, {},
           "attribute 'kernel_shape': expected 2 numbers, got 1");
   rejects("AveragePool", {1, 2}, {{"kernel_shape", Ints{2}}}, {}, "input 0: expected rank 3 to 5");
+  rejects("TopK", {2, 3}, {}, {integers({4})}, "input 1: 4 of 3 elements are asked for");
+  rejects("DepthToSpace", {1, 6, 2, 2}, {{"blocksize", int64_t{2}}}, {},
+          "input 0: axis 1 has 6 elements, no multiple of 4");
+  rejects("ConvTranspose", {1, 3, 4, 4}, {}, {Tensor(ElementType::kFloat, {2, 3, 1, 1})},
+          "input 1: expected 3 input channels, got 2");
+  rejects("Einsum", {2, 3}, {{"equation", std::string("ijk->i")}}, {},
+          "attribute 'equation': 'ijk' does not name the axes of rank 2");
+  rejects("GatherND", {2, 3}, {}, {Tensor(ElementType::kInt64, {4, 3})},
+          "input 1: expected 1 to 2 indices for each slice, got 3");
   rejects("Concat", {2, 3}, {{"axis", int64_t{0}}}, {Tensor(ElementType::kFloat, {2, 4})},
           "input 1: expected 3 on axis 1");
   rejects("Clip", {2}, {}, {Tensor(ElementType::kFloat, {3})}, "input 1: expected a scalar");
   rejects("SoftmaxCrossEntropyLoss", {2, 3}, {}, {Tensor(ElementType::kFloat, {2})},
           "input 1: expected labels of int32 or int64");
+}
+
+TEST_CASE("a shape that depends on data is known where the data is") {
+  const Tensor numbers = Tensor::of<float>({4}, {0, 5, 0, 5});
+  const auto shapeOf = [](const std::string& op_type, Value* (*input)(Graph&, const Tensor&),
+                          const Tensor& tensor) {
+    Graph graph(opRegistry());
+    return *graph.add(op_type, "n", {input(graph, tensor)})->type.shape;
+  };
+  const auto known = [](Graph& graph, const Tensor& tensor) {
+    return graph.addConstant("c", tensor);
+  };
+  const auto unknown = [](Graph& graph, const Tensor& tensor) {
+    return graph.addInput("x", {tensor.type(), toShape(tensor.dims())});
+  };
+  CHECK(shapeOf("NonZero", known, numbers) == Shape{1, 2});
+  CHECK(shapeOf("NonZero", unknown, numbers) == Shape{1, Dim()});
+  CHECK(shapeOf("Unique", known, numbers) == Shape{2});
+  CHECK(shapeOf("Unique", unknown, numbers) == Shape{Dim()});
+}
+
+TEST_CASE("a nearest Resize moves values, others compute them") {
+  const auto moves = [](const char* mode) {
+    Graph graph(opRegistry());
+    Value* x = graph.addInput("x", {ElementType::kFloat, Shape{1, 1, 4, 4}});
+    Value* sizes = graph.addConstant("sizes", integers({1, 1, 8, 8}));
+    auto attributes = opRegistry().get("Resize").make_attributes();
+    attributes->parse({{"mode", std::string(mode)}});
+    const Value* y = graph.add("Resize", "n", {x, nullptr, nullptr, sizes}, std::move(attributes));
+    return sharesQuantizer(*y->producer());
+  };
+  CHECK(moves("nearest"));
+  CHECK_FALSE(moves("linear"));
 }
 
 TEST_CASE("a label that is no class is an error that names the node") {
@@ -148,6 +190,55 @@ TEST_CASE("older forms become the canonical one, and back") {
     dropout.upgrade(10);
     CHECK(dropout.node.inputs == std::vector<std::string>{"x", "ratio", "training_mode"});
     CHECK(dropout.constants.at("ratio").identical(Tensor::scalar(0.25f)));
+  }
+  SECTION("Resize") {
+    Rewriting resize("Resize", {{"mode", std::string("linear")}}, {"x", "scales"});
+    resize.upgrade(10);
+    CHECK(resize.node.inputs == std::vector<std::string>{"x", "", "scales"});
+    CHECK(std::get<std::string>(resize.node.attributes.at("coordinate_transformation_mode")) ==
+          "asymmetric");
+    Rewriting empty("Resize", {}, {"x", "roi", "scales", "sizes"});
+    empty.constants["roi"] = Tensor(ElementType::kFloat, {0});
+    empty.constants["scales"] = Tensor(ElementType::kFloat, {0});
+    empty.constants["sizes"] = integers({1, 3, 8, 8});
+    empty.upgrade(11);
+    CHECK(empty.node.inputs == std::vector<std::string>{"x", "", "", "sizes"});
+    empty.downgrade(13);
+    CHECK(empty.node.inputs == std::vector<std::string>{"x", "", "", "sizes"});
+    empty.downgrade(11);
+    CHECK(empty.node.inputs == std::vector<std::string>{"x", "roi", "scales", "sizes"});
+    CHECK_THROWS_WITH(empty.downgrade(10), ContainsSubstring("needs opset 11"));
+    Rewriting antialias("Resize", {{"antialias", int64_t{1}}}, {"x", "", "scales"});
+    CHECK_THROWS_WITH(antialias.downgrade(17), ContainsSubstring("'antialias' needs opset 18"));
+  }
+  SECTION("Upsample") {
+    Rewriting upsample("Upsample", {{"scales", std::vector<float>{1, 1, 2, 2}}}, {"x"});
+    upsample.upgrade(7);
+    CHECK(upsample.node.op_type == "Resize");
+    CHECK(upsample.node.inputs == std::vector<std::string>{"x", "", "scales"});
+    CHECK(std::get<std::string>(upsample.node.attributes.at("nearest_mode")) == "floor");
+  }
+  SECTION("TopK") {
+    Rewriting top("TopK", {{"k", int64_t{3}}}, {"x"});
+    top.upgrade(9);
+    CHECK(top.node.inputs == std::vector<std::string>{"x", "k"});
+    CHECK(top.constants.at("k").identical(integers({3})));
+    Rewriting least("TopK", {{"largest", int64_t{0}}}, {"x", "k"});
+    CHECK_THROWS_WITH(least.downgrade(10), ContainsSubstring("'largest' needs opset 11"));
+  }
+  SECTION("Scatter") {
+    Rewriting scatter("Scatter", {}, {"x", "i", "u"});
+    scatter.upgrade(9);
+    CHECK(scatter.node.op_type == "ScatterElements");
+    Rewriting added("ScatterND", {{"reduction", std::string("max")}}, {"x", "i", "u"});
+    CHECK_THROWS_WITH(added.downgrade(17), ContainsSubstring("'max' needs opset 18"));
+  }
+  SECTION("GridSample") {
+    Rewriting sample("GridSample", {{"mode", std::string("bicubic")}}, {"x", "grid"});
+    sample.upgrade(16);
+    CHECK(std::get<std::string>(sample.node.attributes.at("mode")) == "cubic");
+    sample.downgrade(16);
+    CHECK(std::get<std::string>(sample.node.attributes.at("mode")) == "bicubic");
   }
   SECTION("QuantizeLinear") {
     Rewriting quantize("QuantizeLinear", {{"saturate", int64_t{1}}, {"axis", int64_t{0}}},
