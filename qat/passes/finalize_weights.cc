@@ -7,6 +7,7 @@
 #include "qat/ops/shared/convolution_attributes.h"
 #include "qat/ops/shared/gemm_attributes.h"
 #include "qat/ops/shared/quantize_linear_attributes.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -148,7 +149,7 @@ void lowerWeight(Graph& graph, Node* node, Node* fake_quantize, const FinalizeOp
   const QuantizationTraits& traits = node->op().quantization;
   const auto weight_index = static_cast<size_t>(traits.weight_input);
   const auto& spec = fake_quantize->attributes<QuantizerSpec>();
-  const Tensor weight = fake_quantize->input(0)->constant;
+  const Tensor weight = storedTensor(graph, fake_quantize->input(0));
   const std::string name = fake_quantize->input(0)->name();
   const auto channels = static_cast<size_t>(weight.dims()[static_cast<size_t>(spec.axis)]);
 
@@ -209,7 +210,7 @@ void lowerWeights(Graph& graph, const FinalizeOptions& options) {
     const Value* weight = index < 0 ? nullptr : node->input(static_cast<size_t>(index));
     Node* producer = weight == nullptr ? nullptr : weight->producer();
     if (producer != nullptr && producer->op().qualifiedName() == "simaqat::FakeQuantize" &&
-        producer->input(0)->isConstant()) {
+        isStored(producer->input(0))) {
       weighted.emplace_back(node, producer);
     }
   }

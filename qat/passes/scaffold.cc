@@ -4,7 +4,10 @@
 #include <unordered_map>
 
 #include "qat/ir/op.h"
+#include "qat/passes/integer_forms.h"
+#include "qat/passes/pass.h"
 #include "qat/passes/pattern.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -207,15 +210,14 @@ class Scaffolder {
     return nullptr;
   }
 
-  // A constant weight gets its quantizer in front of its first user; one that is shared gets one.
+  // A stored weight gets its quantizer in front of its first user; one that is shared gets one.
   std::string quantizeWeight(Node* node) {
     const QuantizationTraits& traits = node->op().quantization;
     if (traits.weight_input < 0) return "";
     Value* weight = node->input(static_cast<size_t>(traits.weight_input));
     if (weight != nullptr && weight->quantizer != nullptr)
       return weight->quantizer->spec.toString();
-    const bool stored = weight != nullptr && (weight->variable != nullptr || weight->isConstant());
-    if (!stored || weight->type.element != ElementType::kFloat) return "";
+    if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
     const int64_t axis = traits.weight_axis(*node);
     if (axis < 0) return "";
     return quantizeValue(weight, weightQuantizer(axis), std::nullopt, node)->spec.toString();
@@ -230,6 +232,9 @@ class Scaffolder {
 }  // namespace
 
 std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& options) {
+  runPass(graph, "matmuls-to-gemms", matMulsToGemms);
+  runPass(graph, "means-to-pools", meansToPools);
+  runPass(graph, "sums-to-adds", sumsToAdds);
   return Scaffolder(graph, options).run();
 }
 

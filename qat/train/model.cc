@@ -11,6 +11,7 @@
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/scaffold.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -96,9 +97,7 @@ void refreshQuantizers(Graph& graph) {
       *scale->value.mutableData<float>() = parameters.scale;
       *zero_point->value.mutableData<float>() = static_cast<float>(parameters.zero_point);
     } else if (spec.observer == "channel_max") {
-      const Value* weight = node->input(0);
-      const Tensor& tensor =
-          weight->variable != nullptr ? weight->variable->value : weight->constant;
+      const Tensor tensor = storedTensor(graph, node->input(0));
       if (!tensor.defined()) continue;
       Graph scratch(graph.registry());
       Value* constant = scratch.addConstant("weight", tensor);

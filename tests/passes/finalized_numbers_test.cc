@@ -216,6 +216,20 @@ TEST_CASE("Gemm with factors, untransposed, and a BatchNormalization") {
     output y = %y)");
 }
 
+TEST_CASE("linear layers as exporters write them") {
+  // The weight transposed in the graph, the bias in front.
+  const std::string weights = R"(
+    weight %w : float[7, 12] = [...]
+    weight %b : float[7] = [...]
+    %t = Transpose(%w) {perm = [1, 0]}
+    %m = MatMul(%x, %t)
+    %s = Add(%b, %m)
+    %y = Relu(%s)
+    output y = %y)";
+  check("input %x : float[N, 12]" + weights);
+  check("input %x : float[N, 5, 12]" + weights);
+}
+
 TEST_CASE("a BatchNormalization behind a MatMul of higher rank is of another axis") {
   check(R"(
     input %x : float[N, 5, 6]
