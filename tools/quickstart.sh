@@ -60,6 +60,12 @@ evaluate_onnxruntime() {
     "$DATASET/t10k-labels-idx1-ubyte.gz" "$MEAN" "$STD" 500
 }
 
+# What training and evaluation need besides the program.
+install_others() {
+  install_packages dataset-fashion-mnist
+  tools/install_onnxruntime.sh
+}
+
 # row LABEL TRAINED EXPORTED: both files evaluated, and the second one's size.
 row() {
   local trained exported onnxruntime
@@ -72,10 +78,13 @@ row() {
 
 stage "installing packages"
 tools/install_build_packages.sh
-tools/install_test_packages.sh
 
+# Beside the build, which has no use for them and takes the longest.
 stage "building simaqat"
+install_others &
+others=$!
 quietly "$WORK/logs/build.log" bazel build //tools:simaqat
+wait "$others"
 
 # The manifest's paths are relative to it, so it gets the data beside it.
 mkdir -p "$WORK/data"

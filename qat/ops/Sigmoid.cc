@@ -1,4 +1,4 @@
-#include "qat/ops/shared/unary.h"
+#include "qat/ops/shared/unary_kernel.h"
 
 namespace simaqat::ops {
 namespace {

@@ -9,8 +9,16 @@ _BASE_COPTS = [
 ] + select({
     "//:x86_64": ["-march=x86-64-v3"],
     "//conditions:default": [],
-}) + select({
+})
+
+# In optimized builds -O2 is Bazel's own. Loops over elements gain from more; code that only parses
+# and prints compiles in half the time with less.
+OPTIMIZED_LOOPS = select({
     "//:opt": ["-O3"],
+    "//conditions:default": [],
+})
+OPTIMIZED_LITTLE = select({
+    "//:opt": ["-O1"],
     "//conditions:default": [],
 })
 

@@ -138,4 +138,123 @@ struct GeluFunction {
   bool by_tanh;
 };
 
+struct CeluAttributes {
+  float alpha = 1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
+  }
+};
+
+struct CeluFunction {
+  explicit CeluFunction(const Node& node)
+      : alpha(node.attributes<CeluAttributes>().alpha) {}
+  template <class T>
+  T operator()(T x) const {
+    const T a = static_cast<T>(alpha);
+    return x < T{0} ? a * std::expm1(x / a) : x;
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    return x < T{0} ? std::exp(x / static_cast<T>(alpha)) * dy : dy;
+  }
+  float alpha;
+};
+
+struct SeluAttributes {
+  float alpha = 1.67326319217681884765625f;
+  float gamma = 1.05070102214813232421875f;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
+    visit("gamma", self.gamma);
+  }
+};
+
+struct SeluFunction {
+  explicit SeluFunction(const Node& node)
+      : alpha(node.attributes<SeluAttributes>().alpha),
+        gamma(node.attributes<SeluAttributes>().gamma) {}
+  template <class T>
+  T operator()(T x) const {
+    return static_cast<T>(gamma) * (x > T{0} ? x : static_cast<T>(alpha) * std::expm1(x));
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    return static_cast<T>(gamma) * dy * (x > T{0} ? T{1} : static_cast<T>(alpha) * std::exp(x));
+  }
+  float alpha, gamma;
+};
+
+struct ShrinkAttributes {
+  float lambd = 0.5f;
+  float bias = 0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("lambd", self.lambd);
+    visit("bias", self.bias);
+  }
+};
+
+struct ShrinkFunction {
+  explicit ShrinkFunction(const Node& node)
+      : lambd(node.attributes<ShrinkAttributes>().lambd),
+        bias(node.attributes<ShrinkAttributes>().bias) {}
+  template <class T>
+  T operator()(T x) const {
+    if (x < -static_cast<T>(lambd)) return x + static_cast<T>(bias);
+    return x > static_cast<T>(lambd) ? x - static_cast<T>(bias) : T{0};
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    return std::abs(x) > static_cast<T>(lambd) ? dy : T{0};
+  }
+  float lambd, bias;
+};
+
+struct ThresholdedReluAttributes {
+  float alpha = 1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
+  }
+};
+
+struct ThresholdedReluFunction {
+  explicit ThresholdedReluFunction(const Node& node)
+      : alpha(node.attributes<ThresholdedReluAttributes>().alpha) {}
+  template <class T>
+  T operator()(T x) const {
+    return x > static_cast<T>(alpha) ? x : T{0};
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    return x > static_cast<T>(alpha) ? dy : T{0};
+  }
+  float alpha;
+};
+
+// x tanh(softplus(x)) (Misra 2019).
+struct MishFunction {
+  template <class T>
+  T operator()(T x) const {
+    return x * gate(x);
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    const T g = gate(x);
+    const T sigmoid = T{1} / (T{1} + std::exp(-x));
+    return dy * (g + x * sigmoid * (T{1} - g * g));
+  }
+  template <class T>
+  static T gate(T x) {
+    // Written so that the exponential does not overflow.
+    return std::tanh(std::max(x, T{0}) + std::log1p(std::exp(-std::abs(x))));
+  }
+};
+
 }  // namespace simaqat::ops

@@ -5,7 +5,6 @@
 // computes has gradient(dy, x).
 #pragma once
 
-#include <Eigen/Core>
 #include <cmath>
 
 #include "qat/ops/shared/broadcast.h"
@@ -36,18 +35,6 @@ void evaluateUnaryNumber(const EvalContext& c) {
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     mapUnary<T, T>(c, [](T x) { return static_cast<T>(Function{}(x)); });
-  });
-}
-
-// A fast kernel: Function's operator() on Eigen's arrays, which has vector instructions for the
-// exponential and its like.
-template <class Function>
-void unaryKernel(const EvalContext& c) {
-  const float* x = c.in(0).data<float>();
-  float* y = c.out().data<float>();
-  c.pool.runRanges(c.out().size, kElementwiseGrain, [=](int64_t begin, int64_t end) {
-    Eigen::Map<Eigen::ArrayXf> to(y + begin, end - begin);
-    Function::apply(Eigen::Map<const Eigen::ArrayXf>(x + begin, end - begin), to);
   });
 }
 

@@ -1,0 +1,24 @@
+#include "qat/ops/shared/activations.h"
+
+namespace simaqat::ops {
+namespace {
+
+std::vector<OpExample> examples() {
+  return {
+      {"default", {}, {exampleTensor({2, 3, 4}, 1, -4, 4)}},
+      {"attributes", {{"alpha", 0.7f}}, {exampleTensor({2, 3, 4}, 1, -4, 4)}},
+  };
+}
+
+}  // namespace
+
+OpDefinition defineThresholdedRelu() {
+  OpDefinition op =
+      unaryDefinition("ThresholdedRelu", evaluateUnary<ThresholdedReluFunction>, functionGradient);
+  op.first_opset = 10;
+  op.make_attributes = &makeAttributes<ThresholdedReluAttributes>;
+  op.examples = examples;
+  return op;
+}
+
+}  // namespace simaqat::ops
