@@ -35,7 +35,7 @@ struct ConvShape {
   std::array<int64_t, 3> pad_begin{0, 0, 0};
 };
 
-// What forward's sums are taken in. In double, y has the rounding of its own last bit alone, at
+// What forward's sums are taken in. In double, y is rounded once for every 512 products, at
 // twice the time: in a deep network with BatchNormalization the rounding of float sums grows from
 // layer to layer until it decides at the corner of a Relu, which moves a gradient by a hundredth.
 enum class Sums { kFloat, kDouble };
