@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "qat/ir/op.h"
+#include "qat/passes/fake_quantized.h"
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 
 namespace simaqat {
 namespace {
-
-bool isFakeQuantize(const Node& node) { return node.op().qualifiedName() == "simaqat::FakeQuantize"; }
 
 void checkRanges(const Graph& graph) {
   std::vector<std::string> unset;

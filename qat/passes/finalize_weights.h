@@ -14,7 +14,4 @@ void lowerWeights(Graph& graph, const FinalizeOptions& options);
 // Conv with one weight a channel.
 void lowerBatchNorms(Graph& graph, const FinalizeOptions& options);
 
-// The scale of the quantizer on whose grid the value lies, or 0 for a float value.
-float inputScale(const Value* value);
-
 }  // namespace simaqat

@@ -2,19 +2,10 @@
 
 #include "qat/ir/op.h"
 #include "qat/ops/shared/convolution_attributes.h"
+#include "qat/passes/fake_quantized.h"
 
 namespace simaqat {
 namespace {
-
-// The FakeQuantize on whose grid the value lies; null where there is none.
-const Node* fakeQuantizeOf(const Value* value) {
-  while (const Node* node = value->producer()) {
-    if (node->op().qualifiedName() == "simaqat::FakeQuantize") return node;
-    if (!sharesQuantizer(*node)) return nullptr;
-    value = node->input(0);
-  }
-  return nullptr;
-}
 
 const Node* activationQuantizerOf(const Value* value) {
   const Node* node = fakeQuantizeOf(value);
@@ -26,7 +17,7 @@ const Node* activationQuantizerOf(const Value* value) {
 // With a scale for each output channel, and zero points of zero.
 const Node* weightQuantizerOf(const Value* value) {
   const Node* node = value->producer();
-  if (node == nullptr || node->op().qualifiedName() != "simaqat::FakeQuantize") return nullptr;
+  if (node == nullptr || !isFakeQuantize(*node)) return nullptr;
   const auto& spec = node->attributes<QuantizerSpec>();
   const bool fits = spec.qmin >= -128 && spec.qmax <= 127 && spec.qmin < 0;
   return fits && spec.axis == 0 ? node : nullptr;

@@ -6,6 +6,7 @@
 #include "qat/ops/shared/sgd_attributes.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
+#include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/parameters.h"
 
@@ -116,6 +117,7 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   specialization.mode = mode;
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
+  if (mode == Mode::kEvaluate) runPass(graph, "round-biases", roundBiases);
   // In front of bind-shapes, which folds the weights' quantizers away.
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });

@@ -57,10 +57,6 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
 
   Graph finalized = trained.clone();
   finalize(finalized);
-  Graph unrounded = trained.clone();
-  FinalizeOptions float_biases;
-  float_biases.integer_biases = false;
-  finalize(unrounded, float_biases);
   const std::string final_path =
       write(finalized, Stage::kFinalized, 17, network + "_finalized.onnx");
   Graph exported = loadModel(final_path).graph;
@@ -68,7 +64,6 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   const std::string exported_path = write(exported, Stage::kExported, 13, network + "_qdq.onnx");
   return {std::move(trained),
           std::move(finalized),
-          std::move(unrounded),
           loadModel(exported_path).graph,
           trained_path,
           exported_path};

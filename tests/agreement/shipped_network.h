@@ -12,7 +12,6 @@ namespace simaqat {
 struct ShippedNetwork {
   Graph trained;    // scaffolded, as its file has it
   Graph finalized;  // as finalize left it
-  Graph unrounded;  // finalized, with float biases in place of INT32 ones
   Graph exported;   // read from the file that users get
   std::string trained_path;
   std::string exported_path;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "qat/exec/executor.h"
+#include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/step_graph.h"
 #include "tests/zoo/zoo.h"
@@ -39,6 +40,7 @@ NamedTensors evaluateCut(const Graph& source, Mode mode, const Tensor& pixels,
   specialization.mode = mode;
   specialization.freeze_observers = true;
   specialize(graph, specialization);
+  if (mode == Mode::kEvaluate) roundBiases(graph);
   bindInputs(graph, pixels.dims()[0], zoo::sampleDims(pixels));
   bindShapes(graph, {});
   cut(graph);

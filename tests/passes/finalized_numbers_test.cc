@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "qat/passes/finalize.h"
+#include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
@@ -11,8 +12,10 @@ namespace simaqat {
 namespace {
 
 struct Agreement {
-  double within_step = 0;  // the share of output elements
-  double largest = 0;      // in steps
+  int64_t elements = 0;
+  int64_t differing = 0;
+  int64_t beyond_step = 0;
+  double largest = 0;  // in steps
 };
 
 // The last quantizer's step, which an operator that only moves values shares with its input.
@@ -22,15 +25,14 @@ float scaleOf(const GraphOutput& output) {
 }
 
 // Both graphs on inputs that calibration did not see.
-Agreement agreement(const Graph& scaffolded, const std::vector<Tensor>& inputs) {
+void compare(const Graph& scaffolded, const std::vector<Tensor>& inputs, Agreement& result) {
   Graph finalized = scaffolded.clone();
   finalize(finalized);
   CHECK(countNodes(finalized, "simaqat::FakeQuantize") == 0);
-  const std::vector<Tensor> expected = run(evaluationOf(scaffolded), inputs);
+  Graph evaluation = evaluationOf(scaffolded);
+  roundBiases(evaluation);
+  const std::vector<Tensor> expected = run(evaluation, inputs);
   const std::vector<Tensor> got = run(finalized, inputs);
-  Agreement result;
-  int64_t close = 0;
-  int64_t all = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
     const double scale = scaleOf(scaffolded.outputs[i]);
     const std::vector<double> a = expected[i].toVector<double>();
@@ -39,17 +41,17 @@ Agreement agreement(const Graph& scaffolded, const std::vector<Tensor>& inputs) 
     for (size_t k = 0; k < a.size(); ++k) {
       const double steps = std::fabs(a[k] - b[k]) / scale;
       result.largest = std::max(result.largest, steps);
-      close += steps <= 1.001;
-      ++all;
+      ++result.elements;
+      result.differing += steps > 0.001;
+      result.beyond_step += steps > 1.001;
     }
   }
-  result.within_step = static_cast<double>(close) / static_cast<double>(all);
-  return result;
 }
 
 // `edit` changes weights after they got random values.
 void check(const std::string& text, const std::function<void(Graph&)>& edit = {},
            const ScaffoldOptions& options = {}) {
+  Agreement result;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     INFO("seed " << seed);
     Graph graph = parse(text);
@@ -65,10 +67,13 @@ void check(const std::string& text, const std::function<void(Graph&)>& edit = {}
     }
     scaffold(graph, options);
     calibrate(graph, calibration);
-    const Agreement result = agreement(graph, inputs);
-    INFO("largest difference: " << result.largest << " steps");
-    CHECK(result.within_step >= 0.99);
+    compare(graph, inputs, result);
   }
+  INFO(result.differing << " of " << result.elements << " elements differ, " << result.beyond_step
+                        << " by more than a step, at most by " << result.largest);
+  // What float rounding moves over a tie. INT32 biases, unseen, move one element in two hundred.
+  CHECK(result.differing <= 1 + result.elements / 1000);
+  CHECK(result.beyond_step == 0);
 }
 
 void setElements(Graph& graph, const std::string& name, const std::vector<float>& values) {

@@ -1,0 +1,25 @@
+// Where the scaffolding stands in a graph.
+#pragma once
+
+#include "qat/ir/graph.h"
+
+namespace simaqat {
+
+bool isFakeQuantize(const Node& node);
+
+// The FakeQuantize on whose grid the value lies, directly or through operators that share their
+// input's quantizer; null where there is none.
+const Node* fakeQuantizeOf(const Value* value);
+
+// The scale of that grid, once variables are constants; 0 for a float value.
+float inputScale(const Value* value);
+
+struct WeightedNode {
+  Node* node;
+  Node* fake_quantize;  // of its weight
+};
+
+// Every node with a fake-quantized stored weight, in graph order.
+std::vector<WeightedNode> weightedNodes(const Graph& graph);
+
+}  // namespace simaqat

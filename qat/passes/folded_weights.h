@@ -1,0 +1,37 @@
+// What finalize makes of a node's weight, the BatchNormalization behind it and its bias: the
+// numbers, for the pass that puts them into the graph and the one that shows evaluation their
+// rounding. docs/NUMERICS.md, "Folding".
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "qat/base/tensor.h"
+#include "qat/ir/graph.h"
+#include "qat/passes/fake_quantized.h"
+
+namespace simaqat {
+
+struct FoldedWeight {
+  Tensor codes;                      // INT8, in the weight's own layout
+  std::vector<float> scales;         // one for each output channel
+  std::vector<int32_t> biases;       // at scale input_scale * scales[c]
+  std::vector<double> float_biases;  // what they stand for
+};
+
+// The BatchNormalization that folds into the node, or null. A MatMul's channels are its last axis,
+// which is a BatchNormalization's where both have rank 2.
+Node* batchNormBehind(const Graph& graph, const Node& node);
+
+// With the BatchNormalization `batch_norm` folded in, where it is not null. All that is folded is
+// constant. An `input_scale` of 0 is that of a float input: then `biases` mean nothing. An Error
+// names a node whose bias is not constant.
+FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm,
+                        float input_scale);
+
+// Whether this is a BatchNormalization that, behind a quantized input and with nothing that it folds
+// into, becomes a depthwise Conv, with one weight of 1 a channel before folding.
+bool becomesDepthwise(const Node& node);
+FoldedWeight foldBatchNorm(const Node& batch_norm, float input_scale);
+
+}  // namespace simaqat
