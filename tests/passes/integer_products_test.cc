@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
 #include "qat/train/step_graph.h"
 #include "tests/catch.h"
@@ -35,6 +36,7 @@ TEST_CASE("convolutions of quantized values multiply codes, depthwise ones do no
   const Tensor x = randomTensor({4, 6, 9, 9}, 3);
   const Graph stored = scaffolded(x);
   Graph graph = evaluationOf(stored);
+  roundBiases(graph);
   const std::vector<Tensor> before = run(graph, {x});
   useIntegerProducts(graph);
   CHECK(countNodes(graph, "simaqat::QuantizedConv") == 2);
