@@ -109,6 +109,9 @@ class TrainCommand : public Command {
     app.add_option("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
         ->delimiter(',');
     app.add_option("--freeze", o.freeze_patterns, "Do not train these")->delimiter(',');
+    app.add_option("--stop-gradient", o.stop_gradients,
+                   "No gradient passes values of this name (a pattern) in the model or the loss")
+        ->delimiter(',');
     addCount(app, "--freeze-bn-after", o.freeze_bn_after,
              "From this step on BatchNormalization uses its running statistics");
     addCount(app, "--freeze-observers-after", o.freeze_observers_after,

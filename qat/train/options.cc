@@ -27,6 +27,7 @@ std::string describeOptions(const TrainOptions& o) {
   line("warmup", o.warmup);
   list("train", o.train_patterns);
   list("freeze", o.freeze_patterns);
+  list("stop-gradient", o.stop_gradients);
   line("freeze-bn-after", o.freeze_bn_after);
   line("freeze-observers-after", o.freeze_observers_after);
   line("bn-running-var", o.unbiased_running_var ? "unbiased" : "biased");

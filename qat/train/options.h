@@ -32,6 +32,7 @@ struct TrainOptions {
   int64_t warmup = 0;                 // steps of linear increase
   std::vector<std::string> train_patterns;
   std::vector<std::string> freeze_patterns;
+  std::vector<std::string> stop_gradients;  // patterns of values' names
   int64_t freeze_bn_after = -1;         // steps; -1: never
   int64_t freeze_observers_after = -1;  // steps; -1: never
   bool unbiased_running_var = false;

@@ -12,6 +12,7 @@
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/simplify.h"
+#include "qat/passes/stop_gradient.h"
 #include "qat/train/best_by.h"
 #include "qat/train/checkpoint.h"
 #include "qat/train/evaluate.h"
@@ -95,8 +96,7 @@ class Trainer {
       throw inputError("{}: the model fixes the batch to {}, and --batch-size is {}",
                        options_.model, fixed, options_.batch_size);
     }
-    joined_ = std::make_unique<Graph>(joinLoss(
-        model_.graph, loss_.graph, bindLoss(loss_.graph, model_.graph, fields_, options_.binds)));
+    joined_ = std::make_unique<Graph>(joinForTraining());
     data_ = Dataset::open(manifest_, options_.split, fieldSpecs(joined_->inputs));
     for (size_t i = 0; i < data_->fieldCount(); ++i) {
       sample_dims_[data_->fieldName(i)] = data_->sampleDims(i);
@@ -108,6 +108,18 @@ class Trainer {
     }
     total_steps_ = options_.steps >= 0 ? options_.steps : options_.epochs * batches_per_epoch_;
     addDataHashes(options_.split, *data_);
+  }
+
+  // Gradients are stopped in copies: the file that is written has nothing of it.
+  Graph joinForTraining() const {
+    Graph model = model_.graph.clone();
+    Graph loss = loss_.graph.clone();
+    for (const std::string& pattern : options_.stop_gradients) {
+      if (stopGradients(model, pattern) + stopGradients(loss, pattern) == 0) {
+        throw inputError("--stop-gradient {}: matches no value of the model or the loss", pattern);
+      }
+    }
+    return joinLoss(model, loss, bindLoss(loss, model, fields_, options_.binds));
   }
 
   void addDataHashes(const std::string& split, const Dataset& data) {

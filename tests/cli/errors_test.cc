@@ -164,7 +164,8 @@ TEST_CASE("a checkpoint of another run is refused, and it is said why") {
                  {checkpoint, "another loss"});
   const std::string other = saveText(bytesOf(s.manifest) + "\n", scratch("stages/other.json"));
   expectBadInput(trainArgs(s.prepared, other) + resume, {checkpoint, "another manifest"});
-  for (const Args& option : {Args{"--lr", "0.5"}, Args{"--seed", "9"}, Args{"--nesterov"}}) {
+  for (const Args& option : {Args{"--lr", "0.5"}, Args{"--seed", "9"}, Args{"--nesterov"},
+                             Args{"--stop-gradient", "input"}}) {
     expectBadInput(same + resume + option, {checkpoint, "options"});
   }
 
@@ -201,6 +202,11 @@ TEST_CASE("what prepare is told has to fit the model") {
   expectBadInput({"prepare", source, "--freeze", "no.such*"}, {"--freeze no.such*", "no weight"});
   expectBadInput(trainArgs(source, stages().manifest) + Args{"--no-decay", "bias,no.such*"},
                  {"--no-decay no.such*", "no weight"});
+  // Weights are frozen, not stopped.
+  for (const std::string pattern : {"no.such*", "fc.weight"}) {
+    expectBadInput(trainArgs(source, stages().manifest) + Args{"--stop-gradient", pattern},
+                   {"--stop-gradient " + pattern, "no value"});
+  }
 }
 
 TEST_CASE("bad command lines end with 2") {

@@ -246,6 +246,19 @@ TEST_CASE("--freeze and --train choose what changes") {
   CHECK(changed(frozen).count("first.weight") == 0);
 }
 
+TEST_CASE("--stop-gradient lets nothing train in front of a value") {
+  for (const std::string& model : {stages().source, stages().prepared}) {
+    INFO(model);
+    trainWell(model, {"--steps", "3", "--stop-gradient", "pool*,input"});
+    const std::set<std::string> names = changed(model);
+    for (const char* stopped : {"first.weight", "first.beta", "second.weight", "second.gamma"}) {
+      CHECK(names.count(stopped) == 0);
+    }
+    CHECK(names.count("fc.weight") == 1);
+    CHECK(bytesOf(outputPath()).find("StopGradient") == std::string::npos);
+  }
+}
+
 TEST_CASE("frozen ranges and statistics stay what they were when they froze") {
   const std::string& prepared = stages().prepared;
   const Args options = {"--lr", "0.05", "--steps"};

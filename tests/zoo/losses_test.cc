@@ -1,10 +1,12 @@
 // Losses as exporters write them: values and gradients against PyTorch in float64.
 #include <cmath>
+#include <functional>
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/exec/executor.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/simplify.h"
+#include "qat/passes/stop_gradient.h"
 #include "tests/catch.h"
 #include "tests/zoo/zoo.h"
 
@@ -53,8 +55,10 @@ double relativeError(const Tensor& a, const Tensor& b) {
 }
 
 // The loss on the stored inputs' shapes, with the gradients of its first output as more outputs.
-Graph gradientGraph(const LossCase& loss, const std::vector<std::string>& differentiated) {
+Graph gradientGraph(const LossCase& loss, const std::vector<std::string>& differentiated,
+                    const std::function<void(Graph&)>& change = [](Graph&) {}) {
   Graph graph = loadLoss(loss.path + ".onnx", Graph(opRegistry()), {}).graph;
+  change(graph);
   std::vector<Value*> parameters;
   for (Value* input : graph.inputs) {
     input->type.shape = toShape(loss.stored("in:" + input->name()).dims());
@@ -73,7 +77,57 @@ Graph gradientGraph(const LossCase& loss, const std::vector<std::string>& differ
   return graph;
 }
 
+std::vector<Tensor> outputsOf(Graph graph, const LossCase& loss) {
+  ThreadPool pool(2);
+  Executor executor(std::move(graph), pool);
+  std::map<std::string, Tensor> inputs;
+  for (const Value* input : executor.graph().inputs) {
+    inputs[input->name()] = loss.stored("in:" + input->name());
+  }
+  for (const auto& [name, tensor] : inputs) executor.setInput(executor.inputIndex(name), tensor);
+  executor.compute(0);
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < executor.graph().outputs.size(); ++i) {
+    outputs.push_back(executor.outputTensor(i));
+  }
+  return outputs;
+}
+
+// As an exporter erases detach(). Returns the names of what was detached.
+std::vector<std::string> eraseStopGradients(Graph& graph) {
+  std::vector<std::string> names;
+  for (Node* node : graph.nodeSequence()) {
+    if (node->op().qualifiedName() != "simaqat::StopGradient") continue;
+    names.push_back(node->input(0)->name());
+    graph.replaceUses(node->output(), node->input(0));
+    graph.removeNode(node);
+  }
+  return names;
+}
+
 }  // namespace
+
+TEST_CASE("stopping gradients by name makes up for detaches that an exporter erased") {
+  if (zoo::sharedFolder().empty()) QAT_SKIP("../shared is not here");
+  const LossCase loss{zoo::sharedFolder() + "/losses/yolov8"};
+  const std::vector<std::string> differentiated = {"p3", "p4", "p5"};
+  const std::vector<Tensor> detached = outputsOf(gradientGraph(loss, differentiated), loss);
+  const std::vector<Tensor> erased =
+      outputsOf(gradientGraph(loss, differentiated, eraseStopGradients), loss);
+  const auto put_back = [](Graph& graph) {
+    const std::vector<std::string> names = eraseStopGradients(graph);
+    CHECK(names.size() == 4);
+    for (const std::string& name : names) CHECK(stopGradients(graph, name) == 1);
+  };
+  const std::vector<Tensor> restored =
+      outputsOf(gradientGraph(loss, differentiated, put_back), loss);
+  REQUIRE(restored.size() == 7);
+  for (size_t i = 0; i < restored.size(); ++i) {
+    CHECK(restored[i].identical(detached[i]));
+    // The four outputs are values, which no detach changes; the rest gradients.
+    CHECK(erased[i].identical(detached[i]) == (i < 4));
+  }
+}
 
 TEST_CASE("every loss meets PyTorch's values and gradients") {
   if (zoo::sharedFolder().empty()) QAT_SKIP("../shared is not here");
