@@ -5,6 +5,7 @@
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/canonicalize.h"
+#include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/parameters.h"

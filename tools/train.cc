@@ -97,6 +97,9 @@ class TrainCommand : public Command {
         ->check(numberIn(0, kMost));
     app.add_option("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
         ->delimiter(',');
+    app.add_option("--quantizer-lr", sgd.quantizer_learning_rate,
+                   "The learning rate of learned scales (default: that of --lr)")
+        ->check(numberIn(0, kMost));
     app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
         ->check(numberIn(0, kMost));
     app.add_option("--schedule", options_.schedule, "constant, step, cosine or onecycle")

@@ -7,6 +7,8 @@ size_t elementSize(ElementType type) {
     case ElementType::kBool:
     case ElementType::kUint8:
     case ElementType::kInt8:
+    case ElementType::kUint4:
+    case ElementType::kInt4:
       return 1;
     case ElementType::kUint16:
     case ElementType::kInt16:
@@ -60,8 +62,17 @@ std::string elementTypeName(ElementType type) {
       return "uint64";
     case ElementType::kBfloat16:
       return "bfloat16";
+    case ElementType::kUint4:
+      return "uint4";
+    case ElementType::kInt4:
+      return "int4";
   }
   return "type " + std::to_string(static_cast<int>(type));
+}
+
+ElementType storageType(ElementType type) {
+  if (type == ElementType::kInt4) return ElementType::kInt8;
+  return type == ElementType::kUint4 ? ElementType::kUint8 : type;
 }
 
 bool isFloatingPoint(ElementType type) {

@@ -25,10 +25,15 @@ enum class ElementType : int32_t {
   kUint32 = 12,
   kUint64 = 13,
   kBfloat16 = 16,
+  kUint4 = 21,
+  kInt4 = 22,
 };
 
-// Bytes of one element; 0 for types that the executor does not hold.
+// Bytes of one element; 0 for types that the executor does not hold. Four bits take a byte: only
+// files pack them.
 size_t elementSize(ElementType type);
+// The type whose C++ type holds the elements: kInt8 for kInt4, kUint8 for kUint4, else itself.
+ElementType storageType(ElementType type);
 // "float", "uint8", ...: ONNX's own words.
 std::string elementTypeName(ElementType type);
 bool isFloatingPoint(ElementType type);
@@ -56,7 +61,7 @@ SIMAQAT_ELEMENT_TYPE(uint64_t, kUint64)
 // Calls `function(T{})` with T the C++ type of `type`, for the types the executor computes with.
 template <class Function>
 decltype(auto) visitElementType(ElementType type, Function&& function) {
-  switch (type) {
+  switch (storageType(type)) {
     case ElementType::kFloat:
       return function(float{});
     case ElementType::kDouble:

@@ -45,12 +45,12 @@ class Tensor {
 
   template <class T>
   const T* data() const {
-    SIMAQAT_CHECK(ElementTypeOf<T>::value == type_, "tensor holds {}", elementTypeName(type_));
+    SIMAQAT_CHECK(ElementTypeOf<T>::value == storageType(type_), "tensor holds {}", elementTypeName(type_));
     return reinterpret_cast<const T*>(data_.get());
   }
   template <class T>
   T* mutableData() {
-    SIMAQAT_CHECK(ElementTypeOf<T>::value == type_, "tensor holds {}", elementTypeName(type_));
+    SIMAQAT_CHECK(ElementTypeOf<T>::value == storageType(type_), "tensor holds {}", elementTypeName(type_));
     return reinterpret_cast<T*>(mutableRawData());
   }
   const std::byte* rawData() const { return data_.get(); }

@@ -53,7 +53,7 @@ struct TensorView {
   bool present() const { return bytes != nullptr; }
   template <class T>
   T* data() const {
-    SIMAQAT_CHECK(ElementTypeOf<T>::value == type, "view holds {}", elementTypeName(type));
+    SIMAQAT_CHECK(ElementTypeOf<T>::value == storageType(type), "view holds {}", elementTypeName(type));
     return reinterpret_cast<T*>(bytes);
   }
   // The dimension `axis`, which may count from the end.
@@ -155,8 +155,8 @@ struct QuantizationTraits {
   OutputQuantization output = OutputQuantization::kNever;
   // For kShares: whether this node does (Pad with a value on every grid); it computes where not.
   bool (*shares)(const Node&) = nullptr;
-  // A range known beforehand, such as Sigmoid's: scale and zero point that need no observer.
-  std::optional<ScaleAndZeroPoint> fixed;
+  // Where all outputs are known to lie in [0, fixed_range], such as Sigmoid's: no observer needed.
+  float fixed_range = 0;
   // A node that may follow a computing one with no quantizer between (Relu, Clip from 0).
   bool (*is_activation)(const Node&) = nullptr;
   // The upper bound a node puts on its output, infinity for none.

@@ -119,6 +119,38 @@ Tensor widen(const onnx::TensorProto& proto, const std::string& raw, ElementType
   return tensor;
 }
 
+bool isFourBits(ElementType type) { return storageType(type) != type; }
+
+// Bytes of `count` elements in a file, which packs two of four bits into one, the first one low.
+size_t bytesInFile(const onnx::TensorProto& proto, ElementType type, int64_t count) {
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<size_t>(count), elementSize(type), &bytes)) {
+    throw inputError("tensor '{}': {} elements are too many", proto.name(), count);
+  }
+  return isFourBits(type) ? bytes / 2 + bytes % 2 : bytes;
+}
+
+void unpack(const char* packed, Tensor& tensor) {
+  auto* codes = reinterpret_cast<uint8_t*>(tensor.mutableRawData());
+  const bool is_signed = tensor.type() == ElementType::kInt4;
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(packed[i / 2]);
+    const uint8_t code = i % 2 == 0 ? byte & 15 : byte >> 4;
+    codes[i] = is_signed && code >= 8 ? static_cast<uint8_t>(code | 0xF0) : code;
+  }
+}
+
+std::string packed(const Tensor& tensor) {
+  const auto* codes = reinterpret_cast<const uint8_t*>(tensor.rawData());
+  std::string bytes(static_cast<size_t>((tensor.size() + 1) / 2), '\0');
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    const int code = codes[i] & 15;
+    char& byte = bytes[static_cast<size_t>(i / 2)];
+    byte = static_cast<char>(byte | (i % 2 == 0 ? code : code << 4));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Tensor toTensor(const onnx::TensorProto& proto, const std::string& folder) {
@@ -126,10 +158,7 @@ Tensor toTensor(const onnx::TensorProto& proto, const std::string& folder) {
   std::vector<int64_t> dims(proto.dims().begin(), proto.dims().end());
   const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
   const int64_t count = elementCount(dims);
-  size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<size_t>(count), elementSize(type), &bytes)) {
-    throw inputError("tensor '{}': dimensions {} are too large", proto.name(), dimsToString(dims));
-  }
+  const size_t bytes = bytesInFile(proto, type, count);
   // What the file holds is checked before anything of the stated size is allocated.
   std::string data;
   if (external) data = readExternal(proto, folder, bytes);
@@ -140,13 +169,19 @@ Tensor toTensor(const onnx::TensorProto& proto, const std::string& folder) {
   const int64_t listed =
       std::max({proto.float_data_size(), proto.double_data_size(), proto.int32_data_size(),
                 proto.int64_data_size(), proto.uint64_data_size()});
-  if (raw.empty() ? listed != count : raw.size() != bytes) {
+  // Lists hold four bits as raw data does, two to a number.
+  const int64_t expected = isFourBits(type) ? static_cast<int64_t>(bytes) : count;
+  if (raw.empty() ? listed != expected : raw.size() != bytes) {
     throw inputError("tensor '{}': dimensions {} ask for {} elements, the file holds {}",
                      proto.name(), dimsToString(dims), count,
                      raw.empty() ? listed : static_cast<int64_t>(raw.size() / elementSize(type)));
   }
   Tensor tensor(type, std::move(dims));
-  if (!raw.empty()) {
+  if (isFourBits(type)) {
+    std::string list;
+    for (int32_t byte : proto.int32_data()) list += static_cast<char>(byte);
+    unpack(raw.empty() ? list.data() : raw.data(), tensor);
+  } else if (!raw.empty()) {
     std::memcpy(tensor.mutableRawData(), raw.data(), bytes);
   } else if (count > 0) {
     switch (type) {
@@ -175,7 +210,11 @@ onnx::TensorProto fromTensor(const std::string& name, const Tensor& tensor) {
   proto.set_name(name);
   proto.set_data_type(static_cast<int>(tensor.type()));
   for (int64_t dim : tensor.dims()) proto.add_dims(dim);
-  proto.set_raw_data(tensor.rawData(), tensor.bytes());
+  if (isFourBits(tensor.type())) {
+    proto.set_raw_data(packed(tensor));
+  } else {
+    proto.set_raw_data(tensor.rawData(), tensor.bytes());
+  }
   return proto;
 }
 

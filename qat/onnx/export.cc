@@ -176,6 +176,9 @@ void externalize(onnx::ModelProto& model, const std::string& path) {
 int leastOpset(const Graph& graph, int opset) {
   for (const auto& node : graph.nodes()) {
     if (node->op().domain.empty()) opset = std::max(opset, node->op().first_opset);
+    if (node->op().qualifiedName() == "DequantizeLinear") {
+      opset = std::max(opset, firstOpsetOf(node->input(0)->type.element));
+    }
   }
   return opset;
 }

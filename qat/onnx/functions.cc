@@ -44,7 +44,8 @@ struct NameCollector {
 };
 
 void defineFakeQuantize(onnx::FunctionProto& function) {
-  for (const char* input : {"x", "scale", "zero_point", "range_min", "range_max"}) {
+  for (const char* input : {"x", "scale", "zero_point", "range_min", "range_max", "histogram",
+                            "histogram_limit", "offset"}) {
     function.add_input(input);
   }
   QuantizerSpec spec;

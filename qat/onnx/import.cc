@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "qat/base/file.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/onnx/convert.h"
 #include "qat/onnx/inline.h"
@@ -96,8 +97,9 @@ class Importer {
       if (name == "BatchNormalization") {
         mark(node, 3, 5, VariableRole::kBatchNormStatistic);
       } else if (name == "simaqat::FakeQuantize") {
-        mark(node, 1, 3, VariableRole::kQuantizerScale);
-        mark(node, 3, 5, VariableRole::kObserverRange);
+        mark(node, kFakeQuantizeScale, kFakeQuantizeRangeMin, VariableRole::kQuantizerScale);
+        mark(node, kFakeQuantizeRangeMin, kFakeQuantizeOffset, VariableRole::kObserverRange);
+        mark(node, kFakeQuantizeOffset, kFakeQuantizeOffset + 1, VariableRole::kQuantizerScale);
       }
     }
     return roles;

@@ -49,6 +49,7 @@ void kernel(const EvalContext& c) {
 std::vector<OpExample> examples() {
   const Tensor codes = exampleIntegers({2, 3, 4}, 0, 127);
   const auto as = [&](ElementType type) { return codes.converted(type); };
+  const Tensor nibbles = exampleIntegers({2, 3, 4}, 0, 7);
   const Tensor scale = Tensor::scalar<double>(1.0 / 64);
   const Tensor scales = Tensor::of<double>({3}, {0.125, 1.0 / 64, 1.0 / 256});
   return {
@@ -56,6 +57,11 @@ std::vector<OpExample> examples() {
       {"int8", {}, {as(ElementType::kInt8), scale, Tensor::scalar<int8_t>(-3)}},
       {"uint16", {}, {as(ElementType::kUint16), scale, Tensor::scalar<uint16_t>(300)}},
       {"int16", {}, {as(ElementType::kInt16), scale}},
+      {"int4", {}, {nibbles.converted(ElementType::kInt4), scales}},
+      {"uint4",
+       {},
+       {nibbles.converted(ElementType::kUint4), scale,
+        Tensor::scalar<uint8_t>(5).converted(ElementType::kUint4)}},
       {"bias", {{"axis", int64_t{-2}}}, {as(ElementType::kInt32), scales}},
       {"channels", {}, {as(ElementType::kUint8), scales, Tensor::of<uint8_t>({3}, {0, 100, 255})}},
   };

@@ -17,7 +17,7 @@ OpDefinition defineHardSigmoid() {
       unaryDefinition("HardSigmoid", evaluateUnary<HardSigmoidFunction>, functionGradient);
   op.first_opset = 6;
   op.make_attributes = &makeAttributes<HardSigmoidAttributes>;
-  op.quantization.fixed = ScaleAndZeroPoint{1.0f / 256, 0};
+  op.quantization.fixed_range = 1;
   op.examples = examples;
   return op;
 }

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/quantize_linear.h"
@@ -25,16 +24,16 @@ void infer(InferContext& c) {
 
 // clamp(roundHalfToEven(x / scale) + zero_point); NaN gives the least code.
 template <class T, class Code>
-Code quantized(T x, T scale, float zero_point) {
-  const T lo = std::numeric_limits<Code>::lowest();
-  const T hi = std::numeric_limits<Code>::max();
+Code quantized(T x, T scale, float zero_point, CodeRange range) {
+  const auto lo = static_cast<T>(range.lo);
   const T code = std::nearbyint(x / scale) + static_cast<T>(zero_point);
-  return static_cast<Code>(code > lo ? std::min(code, hi) : lo);
+  return static_cast<Code>(code > lo ? std::min(code, static_cast<T>(range.hi)) : lo);
 }
 
 void evaluate(const EvalContext& c) {
   const QuantizeShape s(c);
   const float* zero_points = zeroPoints(c);
+  const CodeRange range = codeRange(c.out().type);
   visitFloat(c, c.in(kQuantizeX).type, [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.in(kQuantizeX).data<T>();
@@ -44,7 +43,7 @@ void evaluate(const EvalContext& c) {
       for (int64_t i = 0; i < c.out().size; ++i) {
         const int64_t channel = i / s.inner % s.channels;
         c.out().data<Code>()[i] = quantized<T, Code>(
-            x[i], scales[channel], zero_points == nullptr ? 0.0f : zero_points[channel]);
+            x[i], scales[channel], zero_points == nullptr ? 0.0f : zero_points[channel], range);
       }
     });
   });
@@ -53,12 +52,12 @@ void evaluate(const EvalContext& c) {
 void kernel(const EvalContext& c) {
   const QuantizeShape s(c);
   const float* zero_points = zeroPoints(c);
+  const CodeRange range = codeRange(c.out().type);
   visitCode(c, c.out().type, [&](auto tag) {
     using Code = decltype(tag);
-    kernels::quantizePerChannel<Code>(
-        c.in(kQuantizeX).data<float>(), s.outer, s.channels, s.inner,
-        c.in(kQuantizeScale).data<float>(), zero_points, std::numeric_limits<Code>::lowest(),
-        std::numeric_limits<Code>::max(), c.out().data<Code>(), c.pool);
+    kernels::quantizePerChannel<Code>(c.in(kQuantizeX).data<float>(), s.outer, s.channels, s.inner,
+                                      c.in(kQuantizeScale).data<float>(), zero_points, range.lo,
+                                      range.hi, c.out().data<Code>(), c.pool);
   });
 }
 
@@ -73,6 +72,8 @@ std::vector<OpExample> examples() {
       {"int8", {}, {x, scale, code(int8_t{-3})}},
       {"uint16", {}, {x, scale, code(uint16_t{32768})}},
       {"int16", {}, {x, scale, code(int16_t{5})}},
+      {"int4", {}, {x, scale, code(int8_t{-3}).converted(ElementType::kInt4)}},
+      {"uint4", {}, {x, scale, code(uint8_t{9}).converted(ElementType::kUint4)}},
       {"channels", {}, {x, scales, Tensor::of<uint8_t>({3}, {0, 100, 255})}},
       {"signed by attribute", {{"axis", int64_t{-2}}, {"output_dtype", int64_t{3}}}, {x, scales}},
   };

@@ -27,7 +27,7 @@ OpDefinition defineSigmoid() {
   OpDefinition op = unaryDefinition("Sigmoid", evaluateUnary<Function>, gradient);
   op.kernel = unaryKernel<Function>;
   op.first_opset = 6;
-  op.quantization.fixed = ScaleAndZeroPoint{1.0f / 256, 0};
+  op.quantization.fixed_range = 1;
   return op;
 }
 

@@ -60,7 +60,7 @@ OpDefinition defineSoftmax() {
   op.gradient = gradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;
-  op.quantization.fixed = ScaleAndZeroPoint{1.0f / 256, 0};
+  op.quantization.fixed_range = 1;
   op.upgrade = upgradeSoftmax;
   op.downgrade = downgradeSoftmax;
   op.examples = softmaxExamples;

@@ -5,10 +5,6 @@
 
 namespace simaqat {
 
-bool isFakeQuantize(const Node& node) {
-  return node.op().qualifiedName() == "simaqat::FakeQuantize";
-}
-
 const Node* fakeQuantizeOf(const Value* value) {
   while (const Node* node = value->producer()) {
     if (isFakeQuantize(*node)) return node;
@@ -21,6 +17,17 @@ const Node* fakeQuantizeOf(const Value* value) {
 float inputScale(const Value* value) {
   const Node* fake_quantize = fakeQuantizeOf(value);
   return fake_quantize == nullptr ? 0 : *fake_quantize->input(1)->constant.data<float>();
+}
+
+Tensor weightScales(const Graph& graph, const Node& fake_quantize) {
+  const auto& spec = fake_quantize.attributes<QuantizerSpec>();
+  if (!spec.followsWeight()) return storedTensor(graph, fake_quantize.input(kFakeQuantizeScale));
+  const Tensor weight = storedTensor(graph, fake_quantize.input(kFakeQuantizeX));
+  ThreadPool pool(1);
+  Graph scratch(graph.registry());
+  Value* constant = scratch.addConstant("weight", weight);
+  const Value* result = scratch.add("simaqat::WeightScale", "scale", {constant}, spec);
+  return evaluateOnHost(scratch, *result->producer(), {weight}, pool)[0];
 }
 
 std::vector<WeightedNode> weightedNodes(const Graph& graph) {

@@ -1,11 +1,12 @@
 // Where the scaffolding stands in a graph.
 #pragma once
 
-#include "qat/ir/graph.h"
+#include "qat/ir/fake_quantize.h"
 
 namespace simaqat {
 
-bool isFakeQuantize(const Node& node);
+// Metadata of a scaffolded graph whose biases stay float.
+constexpr char kFloatBiasesKey[] = "simaqat.float_biases";
 
 // The FakeQuantize on whose grid the value lies, directly or through operators that share their
 // input's quantizer; null where there is none.
@@ -13,6 +14,9 @@ const Node* fakeQuantizeOf(const Value* value);
 
 // The scale of that grid, once variables are constants; 0 for a float value.
 float inputScale(const Value* value);
+
+// The scales of a stored weight's quantizer: of the weight as it is, or the stored ones.
+Tensor weightScales(const Graph& graph, const Node& fake_quantize);
 
 struct WeightedNode {
   Node* node;

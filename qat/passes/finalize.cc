@@ -14,9 +14,9 @@ namespace {
 void checkRanges(const Graph& graph) {
   std::vector<std::string> unset;
   for (const auto& node : graph.nodes()) {
-    if (!isFakeQuantize(*node) || !node->attributes<QuantizerSpec>().observesRange()) continue;
-    const auto value = [&](size_t i) { return *node->input(i)->variable->value.data<float>(); };
-    if (isUnsetRange(value(3), value(4))) unset.push_back("'" + node->input(0)->name() + "'");
+    if (isFakeQuantize(*node) && isUnset(*node)) {
+      unset.push_back("'" + node->input(0)->name() + "'");
+    }
   }
   if (!unset.empty()) {
     throw inputError(
@@ -166,11 +166,11 @@ class ActivationLowering {
 
 }  // namespace
 
-void finalize(Graph& graph, const FinalizeOptions& options) {
+void finalize(Graph& graph) {
   checkRanges(graph);
   runPass(graph, "freeze", freezeForInference);
-  runPass(graph, "lower-weights", [&](Graph& g) { lowerWeights(g, options); });
-  runPass(graph, "lower-batch-norms", [&](Graph& g) { lowerBatchNorms(g, options); });
+  runPass(graph, "lower-weights", lowerWeights);
+  runPass(graph, "lower-batch-norms", lowerBatchNorms);
   runPass(graph, "lower-activations", [](Graph& g) { ActivationLowering(g).run(); });
   for (const auto& value : graph.values()) value->quantizer = nullptr;
   runPass(graph, "dead-code", removeDeadCode);

@@ -5,16 +5,11 @@
 
 namespace simaqat {
 
-struct FinalizeOptions {
-  // INT32 biases, which integer kernels want; else float ones, which nothing rounds.
-  bool integer_biases = true;
-};
-
 // Folds BatchNormalization, drops the observers, and replaces each FakeQuantize: a weight becomes
 // INT8 codes behind a DequantizeLinear with an INT32 bias, an activation a QuantizeLinear and a
 // DequantizeLinear. A BatchNormalization with nothing in front to fold into becomes a depthwise
 // 1x1 Conv. Activations that the quantizer behind them makes redundant go. The result is inference
 // only: all variables are constants. An input Error names the quantizers that have no range yet.
-void finalize(Graph& graph, const FinalizeOptions& options = {});
+void finalize(Graph& graph);
 
 }  // namespace simaqat

@@ -12,12 +12,14 @@ namespace {
 Tensor transposed(const Tensor& matrix) {
   const int64_t rows = matrix.dims()[0];
   const int64_t columns = matrix.dims()[1];
-  Tensor result(ElementType::kInt8, {columns, rows});
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; ++c) {
-      result.mutableData<int8_t>()[c * rows + r] = matrix.data<int8_t>()[r * columns + c];
+  Tensor result(matrix.type(), {columns, rows});
+  visitElementType(matrix.type(), [&](auto tag) {
+    using T = decltype(tag);
+    T* to = result.mutableData<T>();
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) to[c * rows + r] = matrix.data<T>()[r * columns + c];
     }
-  }
+  });
   return result;
 }
 
@@ -39,12 +41,11 @@ Value* addDequantized(Graph& graph, const std::string& name, const Tensor& codes
   return graph.add("DequantizeLinear", name + "/dequantize", {code, scale, zero}, attributes, before);
 }
 
-void setBias(Graph& graph, Node* node, const std::string& name, const FoldedWeight& folded,
-             float input_scale, const FinalizeOptions& options) {
+void setBias(Graph& graph, Node* node, const std::string& name, const FoldedWeight& folded) {
   Value* bias;
-  if (input_scale > 0 && options.integer_biases) {
+  if (folded.integer_bias) {
     std::vector<float> scales;
-    for (float scale : folded.scales) scales.push_back(input_scale * scale);
+    for (float scale : folded.scales) scales.push_back(folded.input_scale * scale);
     bias = addDequantized(graph, name, vectorOf(folded.biases), scales, 0, node);
   } else {
     std::vector<float> values(folded.float_biases.begin(), folded.float_biases.end());
@@ -61,15 +62,14 @@ Node* asGemm(Graph& graph, Node* node) {
   return y->producer();
 }
 
-void lowerWeight(Graph& graph, const WeightedNode& weighted, const FinalizeOptions& options) {
+void lowerWeight(Graph& graph, const WeightedNode& weighted) {
   Node* node = weighted.node;
   Node* batch_norm = batchNormBehind(graph, *node);
   const Value* weight = weighted.fake_quantize->input(0);
-  const float input_scale = inputScale(node->input(0));
-  FoldedWeight folded = foldWeight(graph, weighted, batch_norm, input_scale);
+  FoldedWeight folded = foldWeight(graph, weighted, batch_norm);
   if (batch_norm != nullptr && node->op().qualifiedName() == "MatMul") node = asGemm(graph, node);
 
-  int64_t axis = weighted.fake_quantize->attributes<QuantizerSpec>().axis;
+  int64_t axis = node->op().quantization.weight_axis(*node);
   if (node->op().qualifiedName() == "Gemm") {
     auto& attributes = node->mutableAttributes<ops::GemmAttributes>();
     attributes.alpha = attributes.beta = 1;
@@ -85,8 +85,7 @@ void lowerWeight(Graph& graph, const WeightedNode& weighted, const FinalizeOptio
                  addDequantized(graph, weight->name(), folded.codes, folded.scales, axis, node));
   if (traits.bias_input >= 0) {
     const Value* bias = node->input(static_cast<size_t>(traits.bias_input));
-    setBias(graph, node, bias != nullptr ? bias->name() : weight->name() + "/bias", folded,
-            input_scale, options);
+    setBias(graph, node, bias != nullptr ? bias->name() : weight->name() + "/bias", folded);
   }
   if (batch_norm != nullptr) {
     graph.replaceUses(batch_norm->output(), node->output());
@@ -96,28 +95,26 @@ void lowerWeight(Graph& graph, const WeightedNode& weighted, const FinalizeOptio
 
 }  // namespace
 
-void lowerWeights(Graph& graph, const FinalizeOptions& options) {
+void lowerWeights(Graph& graph) {
   for (const WeightedNode& weighted : weightedNodes(graph)) {
-    lowerWeight(graph, weighted, options);
+    lowerWeight(graph, weighted);
     if (graph.useCount(weighted.fake_quantize->output()) == 0) {
       graph.removeNode(weighted.fake_quantize);
     }
   }
 }
 
-void lowerBatchNorms(Graph& graph, const FinalizeOptions& options) {
+void lowerBatchNorms(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
     if (!becomesDepthwise(*node)) continue;
-    const float input_scale = inputScale(node->input(0));
-    if (input_scale == 0) continue;
-    const FoldedWeight folded = foldBatchNorm(*node, input_scale);
+    const FoldedWeight folded = foldBatchNorm(graph, *node);
     ops::ConvAttributes attributes;
     attributes.group = folded.codes.dims()[0];
     attributes.kernel_shape.assign(node->input(0)->type.rank() - 2, 1);
     const std::string name = node->name();
     Value* weight = addDequantized(graph, name + "/weight", folded.codes, folded.scales, 0, node);
     Value* y = graph.add("Conv", name, {node->input(0), weight}, attributes, node);
-    setBias(graph, y->producer(), name + "/bias", folded, input_scale, options);
+    setBias(graph, y->producer(), name + "/bias", folded);
     graph.replaceUses(node->output(), y);
     graph.removeNode(node);
   }

@@ -13,10 +13,12 @@
 namespace simaqat {
 
 struct FoldedWeight {
-  Tensor codes;                      // INT8, in the weight's own layout
+  Tensor codes;                      // of the quantizer's type, in the weight's own layout
   std::vector<float> scales;         // one for each output channel
   std::vector<int32_t> biases;       // at scale input_scale * scales[c]
   std::vector<double> float_biases;  // what they stand for
+  float input_scale = 0;             // 0 for a float input
+  bool integer_bias = false;         // else the float ones ship
 };
 
 // The BatchNormalization that folds into the node, or null. A MatMul's channels are its last axis,
@@ -24,14 +26,13 @@ struct FoldedWeight {
 Node* batchNormBehind(const Graph& graph, const Node& node);
 
 // With the BatchNormalization `batch_norm` folded in, where it is not null. All that is folded is
-// constant. An `input_scale` of 0 is that of a float input: then `biases` mean nothing. An Error
-// names a node whose bias is not constant.
-FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm,
-                        float input_scale);
+// constant. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones or
+// input and weight have 16 bits both. An Error names a node whose bias is not constant.
+FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm);
 
-// Whether this is a BatchNormalization that, behind a quantized input and with nothing that it folds
+// Whether this is a BatchNormalization behind a quantized input that, with nothing that it folds
 // into, becomes a depthwise Conv, with one weight of 1 a channel before folding.
 bool becomesDepthwise(const Node& node);
-FoldedWeight foldBatchNorm(const Node& batch_norm, float input_scale);
+FoldedWeight foldBatchNorm(const Graph& graph, const Node& batch_norm);
 
 }  // namespace simaqat

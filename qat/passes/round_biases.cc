@@ -12,11 +12,11 @@ namespace {
 constexpr size_t kBatchNormB = 2;
 
 // What rounding adds to each channel.
-std::vector<double> roundingOf(const FoldedWeight& folded, float input_scale) {
-  std::vector<double> rounding;
-  for (size_t c = 0; c < folded.biases.size(); ++c) {
-    const float scale = input_scale * folded.scales[c];
-    rounding.push_back(static_cast<double>(folded.biases[c]) * scale - folded.float_biases[c]);
+std::vector<double> roundingOf(const FoldedWeight& folded) {
+  std::vector<double> rounding(folded.biases.size(), 0);
+  for (size_t c = 0; c < folded.biases.size() && folded.integer_bias; ++c) {
+    const float scale = folded.input_scale * folded.scales[c];
+    rounding[c] = static_cast<double>(folded.biases[c]) * scale - folded.float_biases[c];
   }
   return rounding;
 }
@@ -37,13 +37,11 @@ void roundBiasOf(Graph& graph, const WeightedNode& weighted) {
   Node& node = *weighted.node;
   const int index = node.op().quantization.bias_input;
   const Value* bias = index < 0 ? nullptr : node.input(static_cast<size_t>(index));
-  const float input_scale = inputScale(node.input(0));
   Node* batch_norm = batchNormBehind(graph, node);
   // finalize names a bias that is not constant; with none at all there is nothing to round.
-  if (input_scale == 0 || (bias != nullptr && !bias->isConstant())) return;
+  if (inputScale(node.input(0)) == 0 || (bias != nullptr && !bias->isConstant())) return;
   if (bias == nullptr && batch_norm == nullptr) return;
-  std::vector<double> rounding =
-      roundingOf(foldWeight(graph, weighted, batch_norm, input_scale), input_scale);
+  std::vector<double> rounding = roundingOf(foldWeight(graph, weighted, batch_norm));
   if (batch_norm != nullptr) {
     addToInput(graph, *batch_norm, kBatchNormB, rounding);
     return;
@@ -68,9 +66,7 @@ void roundBiases(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
     const bool folds = std::find(folded.begin(), folded.end(), node) != folded.end();
     if (folds || !becomesDepthwise(*node)) continue;
-    const float input_scale = inputScale(node->input(0));
-    if (input_scale == 0) continue;
-    addToInput(graph, *node, kBatchNormB, roundingOf(foldBatchNorm(*node, input_scale), input_scale));
+    addToInput(graph, *node, kBatchNormB, roundingOf(foldBatchNorm(graph, *node)));
   }
 }
 

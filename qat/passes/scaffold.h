@@ -1,6 +1,7 @@
 // Inserts the scaffolding of quantization-aware training: FakeQuantize nodes with their observers.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,15 +9,38 @@
 
 namespace simaqat {
 
-// What a recipe changes for the nodes it matches. The last one that matches wins.
+// What a recipe says of a quantizer; what it leaves open stays as it was.
+struct QuantizerChoice {
+  std::optional<bool> quantize;
+  std::optional<int64_t> bits;  // activations 4, 8 or 16; weights 2 to 8 or 16
+  std::optional<bool> is_signed;
+  std::optional<bool> symmetric;
+  std::optional<bool> per_channel;
+  std::optional<std::string> observer;  // of QuantizerSpec
+  std::optional<float> percentile;
+  std::optional<float> averaging_constant;
+
+  // What `over` says goes before what this one says.
+  void update(const QuantizerChoice& over);
+};
+
+// What a recipe changes for the nodes it matches. Later ones go before earlier ones.
 struct QuantizationOverride {
-  std::string op_type;  // "" for any
+  std::string op_type;  // "" for any; "input" for the model's inputs
   std::string node;     // a name pattern with * and ?, "" for any
-  bool quantize = true;
+  QuantizerChoice activation;
+  QuantizerChoice weight;
 };
 
 struct ScaffoldOptions {
+  // Where no override says else.
+  QuantizerChoice activation;
+  QuantizerChoice weight;
   std::vector<QuantizationOverride> overrides;
+  // Values that ONNX Runtime would compute and use in float have no quantizer.
+  bool only_integer_kernels = false;
+  // What finalize makes of biases: INT32 codes, or floats.
+  bool integer_biases = true;
 };
 
 // One line of the report: what stands at a node's output, or why nothing does.

@@ -10,8 +10,8 @@
 #include "qat/ir/op.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/passes/scaffold.h"
-#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -44,6 +44,12 @@ void readTrainable(Graph& graph) {
   for (const auto& variable : graph.variables()) {
     variable->trainable = variable->role == VariableRole::kWeight &&
                           (entry == graph.metadata.end() || names.count(variable->name) != 0);
+  }
+  for (const auto& node : graph.nodes()) {
+    if (!isFakeQuantize(*node)) continue;
+    const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.learnsScale()) node->input(kFakeQuantizeScale)->variable->trainable = true;
+    if (spec.learnsOffset()) node->input(kFakeQuantizeOffset)->variable->trainable = true;
   }
 }
 
@@ -79,33 +85,6 @@ void storeTrainable(Graph& graph) {
     if (variable->trainable) names += variable->name + "\n";
   }
   graph.metadata[kTrainableKey] = names;
-}
-
-void refreshQuantizers(Graph& graph) {
-  ThreadPool pool(1);
-  for (const auto& node : graph.nodes()) {
-    if (node->op().qualifiedName() != "simaqat::FakeQuantize") continue;
-    const auto& spec = node->attributes<QuantizerSpec>();
-    Variable* scale = node->input(1)->variable;
-    Variable* zero_point = node->input(2)->variable;
-    if (scale == nullptr || zero_point == nullptr) continue;
-    if (spec.observesRange()) {
-      const float lo = *node->input(3)->variable->value.data<float>();
-      const float hi = *node->input(4)->variable->value.data<float>();
-      if (isUnsetRange(lo, hi)) continue;
-      const ScaleAndZeroPoint parameters = scaleFromRange(spec, lo, hi);
-      *scale->value.mutableData<float>() = parameters.scale;
-      *zero_point->value.mutableData<float>() = static_cast<float>(parameters.zero_point);
-    } else if (spec.observer == "channel_max") {
-      const Tensor tensor = storedTensor(graph, node->input(0));
-      if (!tensor.defined()) continue;
-      Graph scratch(graph.registry());
-      Value* constant = scratch.addConstant("weight", tensor);
-      const Value* result = scratch.add("simaqat::WeightScale", "scale", {constant}, spec);
-      scale->value = evaluateOnHost(scratch, *result->producer(), {tensor}, pool)[0].reshaped(
-          scale->value.dims());
-    }
-  }
 }
 
 }  // namespace simaqat

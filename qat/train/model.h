@@ -37,8 +37,4 @@ void setStage(Graph& graph, Stage stage);
 // Stores which variables train.
 void storeTrainable(Graph& graph);
 
-// Gives the stored scales and zero points of observed quantizers and of weights the values that
-// follow from the present ranges and weights, so that the written file evaluates alike everywhere.
-void refreshQuantizers(Graph& graph);
-
 }  // namespace simaqat

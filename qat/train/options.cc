@@ -18,6 +18,7 @@ std::string describeOptions(const TrainOptions& o) {
   line("steps", o.steps);
   line("batch-size", o.batch_size);
   line("lr", o.optimizer.learning_rate);
+  line("quantizer-lr", o.optimizer.quantizer_learning_rate);
   line("momentum", o.optimizer.momentum);
   line("nesterov", o.optimizer.nesterov);
   line("weight-decay", o.optimizer.weight_decay);

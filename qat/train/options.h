@@ -14,6 +14,7 @@ struct OptimizerOptions {
   float weight_decay = 0;
   std::vector<std::string> no_decay;  // name patterns, or the kinds "bias" and "norm"
   float clip_norm = 0;                // 0: no limit
+  float quantizer_learning_rate = 0;  // of learned scales; 0: as learning_rate
 };
 
 struct TrainOptions {

@@ -13,6 +13,17 @@
 namespace simaqat {
 namespace {
 
+// What a quantizer learns has a learning rate of its own and does not decay.
+ops::SgdAttributes sgdOf(const Variable& variable, const OptimizerOptions& options) {
+  const bool learned = variable.role == VariableRole::kQuantizerScale;
+  const bool decays = !learned && !matchesParameter(variable, options.no_decay);
+  // The schedule moves both rates alike.
+  const bool own_rate =
+      learned && options.quantizer_learning_rate > 0 && options.learning_rate > 0;
+  return {options.momentum, decays ? options.weight_decay : 0.0f, options.nesterov,
+          own_rate ? options.quantizer_learning_rate / options.learning_rate : 1.0f};
+}
+
 // Adds the update of every variable with a gradient, and the norm as a further output.
 void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gradients,
                const OptimizerOptions& options) {
@@ -29,9 +40,7 @@ void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gr
     const Tensor zeros(ElementType::kFloat, variable->value.dims());
     Variable* momentum =
         graph.addVariable(variable->name + "/momentum", VariableRole::kMomentum, zeros);
-    const bool decays = !matchesParameter(*variable, options.no_decay);
-    const ops::SgdAttributes attributes{options.momentum, decays ? options.weight_decay : 0.0f,
-                                        options.nesterov};
+    const ops::SgdAttributes attributes = sgdOf(*variable, options);
     Node* update =
         graph.addNode("simaqat::SgdMomentum", variable->name + "/update",
                       {variable->source, gradient, momentum->source, rate, norm->output(1)},

@@ -10,7 +10,9 @@
 #include "qat/base/log.h"
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
+#include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/stop_gradient.h"
 #include "qat/train/best_by.h"
@@ -185,7 +187,8 @@ class Trainer {
   // ---- Steps -------------------------------------------------------------------------------
 
   void calibrate() {
-    if (options_.calibrate == 0) return;
+    const int64_t batches = std::max<int64_t>(options_.calibrate, startsLearning() ? 1 : 0);
+    if (batches == 0) return;
     Graph graph =
         buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size, sample_dims_);
     const bool observes = std::any_of(graph.variables().begin(), graph.variables().end(),
@@ -199,7 +202,7 @@ class Trainer {
     loader_options.drop_last = true;
     loader_options.epochs = -1;
     BatchLoader loader(data_, loader_options);
-    for (int64_t i = 0; i < options_.calibrate; ++i) {
+    for (int64_t i = 0; i < batches; ++i) {
       // Ranges of half a calibration are worth nothing.
       if (interruptSignal != 0) return interrupted();
       const Batch* batch = loader.next();
@@ -211,7 +214,17 @@ class Trainer {
     }
     executor.writeBack(model_.graph);
     executor.writeBack(*joined_);
-    spdlog::info("calibrated on {} batches of {}", options_.calibrate, options_.batch_size);
+    spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
+  }
+
+  // Learned scales start from a batch.
+  bool startsLearning() const {
+    return std::any_of(model_.graph.nodes().begin(), model_.graph.nodes().end(),
+                       [](const auto& node) {
+                         return isFakeQuantize(*node) &&
+                                node->template attributes<QuantizerSpec>().learnsScale() &&
+                                isUnset(*node);
+                       });
   }
 
   void trainSteps(MetricsFile& metrics) {

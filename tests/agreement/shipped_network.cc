@@ -6,6 +6,7 @@
 #include "qat/onnx/check.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/finalize.h"
+#include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/train/model.h"
 #include "qat/train/parameters.h"

@@ -144,17 +144,81 @@ TEST_CASE("the spec names its type") {
   CHECK(wide.codeType() == ElementType::kInt16);
 }
 
+TEST_CASE("symmetric quantizers have their zero point in the middle of the codes") {
+  QuantizerSpec spec;
+  spec.symmetric = true;
+  CHECK(scaleFromRange(spec, -1, 3).zero_point == 128);
+  CHECK(scaleFromRange(spec, -1, 3).scale == 3.0f / 127);
+  CHECK(scaleFromRange(spec, -5, 3).scale == 5.0f / 127);
+  CHECK(scaleFromMaxAbs(spec, 127) == 1);
+  setActivationBits(spec, 8, true);
+  CHECK(spec.qmin == -128);
+  CHECK(scaleFromRange(spec, -1, 3).zero_point == 0);
+  CHECK(scaleFromRange(spec, -5, 3).scale == 5.0f / 127);
+  CHECK(scaleFromRange(spec, 0, 0).zero_point == 0);
+  // Signed codes of an affine quantizer.
+  spec.symmetric = false;
+  CHECK(scaleFromRange(spec, 0, 255).zero_point == -128);
+  CHECK(scaleFromRange(spec, 0, 255).scale == 1);
+}
+
+TEST_CASE("widths") {
+  QuantizerSpec weight = weightQuantizer(0);
+  for (int64_t bits : {2, 3, 4, 7, 8, 16}) {
+    setWeightBits(weight, bits);
+    CHECK(weight.qmax == (1 << (bits - 1)) - 1);
+    CHECK(weight.qmin == -weight.qmax);
+  }
+  setWeightBits(weight, 4);
+  CHECK(weight.codeType() == ElementType::kInt4);
+  CHECK(weight.toString() == "int4 per channel (axis 0)");
+  setWeightBits(weight, 7);
+  CHECK(weight.codeType() == ElementType::kInt8);
+  CHECK(weight.toString() == "int8 (7 bits) per channel (axis 0)");
+  QuantizerSpec activation;
+  setActivationBits(activation, 4, false);
+  CHECK(activation.codeType() == ElementType::kUint4);
+  CHECK(activation.toString() == "uint4 per tensor");
+  CHECK(firstOpsetOf(ElementType::kUint4) == 21);
+  CHECK(firstOpsetOf(ElementType::kInt16) == 21);
+  CHECK(firstOpsetOf(ElementType::kUint8) == 10);
+}
+
+TEST_CASE("known ranges") {
+  QuantizerSpec spec;
+  CHECK(scaleOfUnit(spec, 1).scale == 1.0f / 256);
+  CHECK(scaleOfUnit(spec, 1).zero_point == 0);
+  setActivationBits(spec, 8, true);
+  CHECK(scaleOfUnit(spec, 1).scale == 1.0f / 256);
+  CHECK(scaleOfUnit(spec, 1).zero_point == -128);
+  spec.symmetric = true;
+  CHECK(scaleOfUnit(spec, 1).scale == 1.0f / 128);
+  CHECK(scaleOfUnit(spec, 1).zero_point == 0);
+}
+
+TEST_CASE("learned scales and offsets") {
+  QuantizerSpec spec;
+  CHECK(zeroPointOfOffset(spec, 0.5f, -3.2f) == 6);
+  CHECK(zeroPointOfOffset(spec, 0.5f, 1) == 0);
+  CHECK(zeroPointOfOffset(spec, 0.5f, -1e9f) == 255);
+  CHECK(learnedScaleLimit(spec) == kMax);
+  spec.upper_bound = 6;
+  const float limit = learnedScaleLimit(spec);
+  CHECK(limit * 255 <= 6);
+  CHECK(std::nextafter(limit, 1.0f) * 255 > 5.99999f);
+}
+
 // ---- Channels ------------------------------------------------------------------------------
 
 TEST_CASE("a folded channel keeps its codes, with the sign of the factor") {
   const std::vector<float> weights = {1, -0.5f, 0.25f, 0};
   const float scale = 1.0f / 127;
   const QuantizedChannel plain = quantizeChannel(kWeight, weights, scale, 1, 0, 0.1f);
-  CHECK(plain.codes == std::vector<int8_t>{127, -64, 32, 0});
+  CHECK(plain.codes == std::vector<int32_t>{127, -64, 32, 0});
   CHECK(plain.scale == scale);
   CHECK(plain.bias == 0);
   const QuantizedChannel flipped = quantizeChannel(kWeight, weights, scale, -4, 0.5, 0.1f);
-  CHECK(flipped.codes == std::vector<int8_t>{-127, 64, -32, 0});
+  CHECK(flipped.codes == std::vector<int32_t>{-127, 64, -32, 0});
   CHECK(flipped.scale == 4 * scale);
   CHECK(flipped.bias == std::nearbyint(0.5 / (0.1f * (4 * scale))));
 }
@@ -164,7 +228,7 @@ TEST_CASE("a channel of zeros takes the scale of its bias") {
   for (double bias : {3.0, -3.0}) {
     for (double factor : {0.0, 1e-45}) {
       const QuantizedChannel channel = quantizeChannel(kWeight, weights, 0.01f, factor, bias, 0.5f);
-      CHECK(channel.codes == std::vector<int8_t>{0, 0});
+      CHECK(channel.codes == std::vector<int32_t>{0, 0});
       CHECK(channel.scale == static_cast<float>(3.0 / (0.5 * 8388608.0)));
       CHECK(std::abs(std::abs(channel.bias) - 8388608) <= 1);
     }
@@ -174,7 +238,7 @@ TEST_CASE("a channel of zeros takes the scale of its bias") {
   CHECK(silent.bias == 0);
   // Zero weights behind a factor that is not.
   const QuantizedChannel zero = quantizeChannel(kWeight, std::vector<float>{0, 0}, 1, 2, 1, 0.5f);
-  CHECK(zero.codes == std::vector<int8_t>{0, 0});
+  CHECK(zero.codes == std::vector<int32_t>{0, 0});
   CHECK(std::abs(zero.bias - 8388608) <= 1);
 }
 

@@ -15,6 +15,7 @@
 #include "qat/ops/registry.h"
 #include "qat/passes/canonicalize.h"
 #include "qat/passes/finalize.h"
+#include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/train/model.h"
 #include "tests/catch.h"

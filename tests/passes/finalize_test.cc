@@ -242,11 +242,11 @@ TEST_CASE("biases stay float where integer ones are not wanted") {
     weight %b : float[2] = [0.123, -4.5]
     %y = Gemm(%x, %w, %b) {transB = 1}
     output y = %y)");
-  scaffold(graph, {});
-  calibrate(graph, {randomTensor({4, 3}, 1)});
-  FinalizeOptions options;
+  ScaffoldOptions options;
   options.integer_biases = false;
-  finalize(graph, options);
+  scaffold(graph, options);
+  calibrate(graph, {randomTensor({4, 3}, 1)});
+  finalize(graph);
   const Node& gemm = *producerOf(graph, "y").input(0)->producer()->input(0)->producer();
   REQUIRE(gemm.opType() == "Gemm");
   CHECK(gemm.input(2)->constant.toVector<float>() == std::vector<float>{0.123f, -4.5f});

@@ -6,6 +6,7 @@
 #include "qat/exec/executor.h"
 #include "qat/ir/parser.h"
 #include "qat/ir/verifier.h"
+#include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/model.h"
 
@@ -98,6 +99,13 @@ std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs) {
   std::vector<Tensor> outputs;
   for (size_t i = 0; i < graph.outputs.size(); ++i) outputs.push_back(executor.outputTensor(i));
   return outputs;
+}
+
+QuantizationOverride quantized(const std::string& op_type, const std::string& node,
+                               bool quantize) {
+  QuantizationOverride result{op_type, node, {}, {}};
+  result.activation.quantize = result.weight.quantize = quantize;
+  return result;
 }
 
 void calibrate(Graph& graph, const std::vector<Tensor>& inputs) {

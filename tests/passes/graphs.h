@@ -8,6 +8,7 @@
 #include "qat/ir/op.h"
 #include "qat/ir/printer.h"
 #include "qat/ops/registry.h"
+#include "qat/passes/scaffold.h"
 
 namespace simaqat {
 
@@ -29,6 +30,8 @@ void randomizeVariables(Graph& graph, uint64_t seed);
 // What the outputs are for these inputs, in the order of graph.inputs. Symbols of dimensions are
 // bound to 4.
 std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs);
+// Quantizes, or not, the outputs and weights of the nodes that match.
+QuantizationOverride quantized(const std::string& op_type, const std::string& node, bool quantize);
 // Sets the ranges of a scaffolded graph's quantizers from the inputs.
 void calibrate(Graph& graph, const std::vector<Tensor>& inputs);
 // A copy specialized to evaluation.

@@ -53,7 +53,7 @@ TEST_CASE("fused nodes have one quantizer behind them, moved values none") {
   CHECK(graph.findValue("f")->quantizer == graph.findValue("sr/fake_quantize")->quantizer);
   CHECK(linesWith(graph, "%w/fake_quantize :") ==
         "%w/fake_quantize : float[2, 2, 1, 1] @w = simaqat::FakeQuantize(%w, %w/scale, "
-        "%w/zero_point) {axis = 0, observer = \"channel_max\", qmax = 127, qmin = -127} "
+        "%w/zero_point) {axis = 0, is_weight = 1, observer = \"channel_max\", qmax = 127, qmin = -127, symmetric = 1} "
         "\"w/fake_quantize\"\n");
   CHECK(linesWith(graph, "%x/fake_quantize :") ==
         "%x/fake_quantize : float[N, 2, 4, 4] @x = simaqat::FakeQuantize(%x, %x/scale, "
@@ -176,12 +176,12 @@ TEST_CASE("integers are never quantized") {
 
 TEST_CASE("overrides: the last that matches wins, and one that matches nothing is an error") {
   ScaffoldOptions options;
-  options.overrides = {{"Conv", "", false}};
+  options.overrides = {quantized("Conv", "", false)};
   Graph off = parse(kNetwork);
   CHECK_THAT(placement(off, options), ContainsSubstring("c: (off by the recipe)\n"));
   CHECK(off.findValue("w/fake_quantize") == nullptr);
 
-  options.overrides = {{"", "*", false}, {"", "s*", true}};
+  options.overrides = {quantized("", "*", false), quantized("", "s*", true)};
   Graph some = parse(kNetwork);
   CHECK(placement(some, options) == unindented(R"(
     x: uint8 per tensor
@@ -194,7 +194,7 @@ TEST_CASE("overrides: the last that matches wins, and one that matches nothing i
     f: (off by the recipe)
 )"));
 
-  options.overrides = {{"Conv", "layer?", false}};
+  options.overrides = {quantized("Conv", "layer?", false)};
   Graph none = parse(kNetwork);
   CHECK_THROWS_WITH(scaffold(none, options), ContainsSubstring("layer?"));
 }
@@ -248,7 +248,7 @@ TEST_CASE("a weight that a node off by the recipe shares stays float there") {
     %y = Conv(%a, %w)
     output y = %y)");
   ScaffoldOptions options;
-  options.overrides = {{"", "y", false}};
+  options.overrides = {quantized("", "y", false)};
   placement(graph, options);
   CHECK(producerOf(graph, "y").input(1) == graph.findValue("w"));
 }

@@ -1,13 +1,15 @@
 #include <cmath>
 
 #include "kernels/fake_quantize.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
 namespace {
 
-// The scaffolding: y = dq(q(x)). Inputs x, scale, zero_point and, where a range is observed, its
-// two ends, which evaluation ignores and training updates. Files define it as a function.
+// The scaffolding: y = dq(q(x)). Inputs x, scale, zero_point and what the observer keeps
+// (FakeQuantizeInput in qat/ir/quantizer.h), which evaluation ignores and training updates. Files
+// define it as a function.
 
 void infer(InferContext& c) { c.setOutput(0, c.input(0).element, c.input(0).shape); }
 
@@ -47,57 +49,132 @@ void kernel(const EvalContext& c) {
   }
 }
 
-// Straight through where the code is in range.
+// Straight through where the code is in range; a learned scale and offset get theirs.
 void gradient(GradientContext& c) {
-  if (!c.wants(0)) return;
-  c.setInputGradient(0, c.add("simaqat::FakeQuantizeGradient",
-                              {c.outputGradient(), c.input(0), c.input(1), c.input(2)},
-                              c.node.attributes<QuantizerSpec>()));
-}
-
-// Scale and zero point from the range as it is after this batch.
-void observe(Graph& graph, Node& node, const QuantizerSpec& spec) {
-  Graph::NodeOptions options;
-  options.before = &node;
-  options.output_count = 2;
-  Node* range = graph.addNode("simaqat::ObserveRange", node.name(),
-                              {node.input(0), node.input(3), node.input(4)}, wrapAttributes(spec),
-                              options);
-  Node* parameters = graph.addNode("simaqat::RangeToScale", node.name(), range->outputs(),
-                                   wrapAttributes(spec), options);
-  for (size_t i = 0; i < 2; ++i) {
-    node.input(3 + i)->variable->next = range->output(i);
-    node.input(1 + i)->variable->next = parameters->output(i);
-    node.setInput(1 + i, parameters->output(i));
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  if (c.wants(kFakeQuantizeX)) {
+    c.setInputGradient(kFakeQuantizeX,
+                       c.add("simaqat::FakeQuantizeGradient",
+                             {c.outputGradient(), c.input(0), c.input(1), c.input(2)}, spec));
   }
+  if (!spec.learnsScale()) return;
+  const std::vector<Value*> parameters =
+      c.addMany("simaqat::LearnedScaleGradient",
+                {c.outputGradient(), c.input(0), c.input(1), c.input(2)}, 2, wrapAttributes(spec));
+  if (c.wants(kFakeQuantizeScale)) c.setInputGradient(kFakeQuantizeScale, parameters[0]);
+  if (c.wants(kFakeQuantizeOffset)) c.setInputGradient(kFakeQuantizeOffset, parameters[1]);
 }
 
-void specialize(Graph& graph, Node& node, const Specialization& s) {
-  const QuantizerSpec spec = node.attributes<QuantizerSpec>();
-  bool bypass = false;
-  if (spec.observer == "channel_max") {
-    bypass = s.mode == Mode::kCalibrate;
-    if (!bypass) {
-      node.setInput(1, graph.add("simaqat::WeightScale", node.name(), {node.input(0)}, spec, &node));
+class Specializer {
+ public:
+  Specializer(Graph& graph, Node& node, const Specialization& mode)
+      : graph_(graph), node_(node), mode_(mode), spec_(node.attributes<QuantizerSpec>()) {}
+
+  void run() {
+    const bool calibrates = mode_.mode == Mode::kCalibrate;
+    bool bypass = calibrates;
+    if (spec_.followsWeight()) {
+      if (!calibrates) node_.setInput(kFakeQuantizeScale, weightScale());
+    } else if (spec_.observesRange()) {
+      if (calibrates || (mode_.mode == Mode::kTrain && !mode_.freeze_observers)) {
+        observe();
+      } else {
+        bypass = isUnset(node_);
+      }
+    } else if (spec_.learnsScale()) {
+      if (calibrates) {
+        start();
+      } else {
+        bypass = isUnset(node_);
+        mode_.mode == Mode::kTrain ? learn() : settleLearned(node_);
+      }
     }
-  } else if (spec.observesRange()) {
-    if (s.mode == Mode::kCalibrate || (s.mode == Mode::kTrain && !s.freeze_observers)) {
-      observe(graph, node, spec);
-      bypass = s.mode == Mode::kCalibrate;
+    const size_t kept = spec_.learnsOffset() ? size_t{kFakeQuantizeOffset} : node_.inputCount();
+    for (size_t i = node_.inputCount(); i-- > kFakeQuantizeRangeMin;) {
+      if (i != kept) node_.setInput(i, nullptr);
+    }
+    if (!bypass) return;
+    graph_.replaceUses(node_.output(), node_.input(0));
+    graph_.removeNode(&node_);
+  }
+
+ private:
+  Value* weightScale() {
+    return graph_.add("simaqat::WeightScale", node_.name(), {node_.input(0)}, spec_, &node_);
+  }
+
+  std::vector<Value*> add(const std::string& op_type, const std::vector<Value*>& inputs,
+                          const QuantizerSpec& spec) {
+    Graph::NodeOptions options;
+    options.before = &node_;
+    options.output_count = 2;
+    return graph_.addNode(op_type, node_.name(), inputs, wrapAttributes(spec), options)->outputs();
+  }
+
+  // Two variables take these values after the step.
+  void keep(size_t first_input, const std::vector<Value*>& values) {
+    for (size_t i = 0; i < 2; ++i) node_.input(first_input + i)->variable->next = values[i];
+  }
+
+  // Scale and zero point from the range as it is after this batch.
+  void observe() {
+    std::vector<Value*> range;
+    if (spec_.usesHistogram()) {
+      // Calibration counts every batch alike; training forgets with its weights' age.
+      QuantizerSpec spec = spec_;
+      if (mode_.mode == Mode::kCalibrate) spec.averaging_constant = 0;
+      const std::vector<Value*> histogram =
+          add("simaqat::ObserveHistogram",
+              {node_.input(0), node_.input(kFakeQuantizeHistogram),
+               node_.input(kFakeQuantizeHistogramLimit)},
+              spec);
+      keep(kFakeQuantizeHistogram, histogram);
+      range = add("simaqat::HistogramToRange", histogram, spec_);
     } else {
-      const Variable* lo = node.input(3)->variable;
-      const Variable* hi = node.input(4)->variable;
-      bypass = isUnsetRange(*lo->value.data<float>(), *hi->value.data<float>());
+      range = add("simaqat::ObserveRange",
+                  {node_.input(0), node_.input(kFakeQuantizeRangeMin),
+                   node_.input(kFakeQuantizeRangeMax)},
+                  spec_);
+      keep(kFakeQuantizeRangeMin, range);
     }
-    node.setInput(4, nullptr);
-    node.setInput(3, nullptr);
-  } else {
-    bypass = s.mode == Mode::kCalibrate;
+    const std::vector<Value*> parameters = add("simaqat::RangeToScale", range, spec_);
+    keep(kFakeQuantizeScale, parameters);
+    for (size_t i = 0; i < 2; ++i) node_.setInput(kFakeQuantizeScale + i, parameters[i]);
   }
-  if (bypass) {
-    graph.replaceUses(node.output(), node.input(0));
-    graph.removeNode(&node);
+
+  // The first batch of a calibration gives a learned scale its start; a weight's has one.
+  void start() {
+    if (!isUnset(node_)) return;
+    const size_t second = spec_.learnsOffset() ? kFakeQuantizeOffset : kFakeQuantizeZeroPoint;
+    const std::vector<Value*> started =
+        add("simaqat::StartScale",
+            {node_.input(0), node_.input(kFakeQuantizeScale), node_.input(second)}, spec_);
+    node_.input(kFakeQuantizeScale)->variable->next = started[0];
+    node_.input(second)->variable->next = started[1];
   }
+
+  // Gradient steps may take the variable below zero: its magnitude is the scale.
+  void learn() {
+    Value* limit = graph_.addConstant(node_.name() + "/limit",
+                                      Tensor::scalar(learnedScaleLimit(spec_)));
+    Value* magnitude =
+        graph_.add("Abs", node_.name(), {node_.input(kFakeQuantizeScale)}, nullptr, &node_);
+    magnitude = graph_.add("Min", node_.name(), {magnitude, limit}, nullptr, &node_);
+    node_.setInput(kFakeQuantizeScale, magnitude);
+    if (!spec_.learnsOffset()) return;
+    node_.setInput(kFakeQuantizeZeroPoint,
+                   graph_.add("simaqat::OffsetToZeroPoint", node_.name(),
+                              {magnitude, node_.input(kFakeQuantizeOffset)}, spec_, &node_));
+  }
+
+  Graph& graph_;
+  Node& node_;
+  const Specialization& mode_;
+  const QuantizerSpec spec_;
+};
+
+void specialize(Graph& graph, Node& node, const Specialization& mode) {
+  Specializer(graph, node, mode).run();
 }
 
 }  // namespace
@@ -107,7 +184,7 @@ OpDefinition defineFakeQuantize() {
   op.name = "FakeQuantize";
   op.domain = "simaqat";
   op.min_inputs = 3;
-  op.max_inputs = 5;
+  op.max_inputs = 8;
   op.make_attributes = &makeAttributes<QuantizerSpec>;
   op.infer = infer;
   op.evaluate = evaluate;

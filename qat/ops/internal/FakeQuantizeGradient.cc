@@ -6,7 +6,8 @@
 namespace simaqat::ops {
 namespace {
 
-// dx from (dy, x, scale, zero_point): dy where the rounded code is in range, else 0.
+// dx from (dy, x, scale, zero_point): dy where the rounded code is in range, else 0. Where the scale
+// is learned the code is not rounded first, as in LSQ.
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
@@ -15,8 +16,9 @@ void evaluate(const EvalContext& c) {
     using T = decltype(tag);
     for (int64_t i = 0; i < c.out().size; ++i) {
       const int64_t ch = i / layout.inner % layout.channels;
-      const T code =
-          std::nearbyint(c.in(1).data<T>()[i] / c.in(2).data<T>()[ch]) + c.in(3).data<T>()[ch];
+      const T quotient = c.in(1).data<T>()[i] / c.in(2).data<T>()[ch];
+      const T code = (spec.learnsScale() ? quotient : std::nearbyint(quotient)) +
+                     c.in(3).data<T>()[ch];
       const bool passes = code >= static_cast<T>(spec.qmin) && code <= static_cast<T>(spec.qmax);
       c.out().data<T>()[i] = passes ? c.in(0).data<T>()[i] : T{0};
     }
@@ -25,6 +27,7 @@ void evaluate(const EvalContext& c) {
 
 void kernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
+  if (spec.learnsScale()) return evaluate(c);
   const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
   const float* dy = c.in(0).data<float>();
   const float* x = c.in(1).data<float>();

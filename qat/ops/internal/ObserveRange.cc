@@ -1,11 +1,13 @@
+#include <cmath>
+
 #include "kernels/fake_quantize.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
 namespace {
 
-// The range after a batch x, from (x, range_min, range_max): r += c * (batch - r), and the batch's
-// own where nothing was observed yet.
+// The range after a batch x, from (x, range_min, range_max): r += c * (batch - r), or the wider of
+// both for "min_max", and the batch's own where nothing was observed yet.
 
 void infer(InferContext& c) {
   for (size_t i = 0; i < 2; ++i) c.setOutput(i, c.input(1).element, c.input(1).shape);
@@ -18,9 +20,14 @@ void evaluate(const EvalContext& c) {
   const float old_lo = *c.in(1).data<float>();
   const float old_hi = *c.in(2).data<float>();
   const bool first = isUnsetRange(old_lo, old_hi);
-  const float constant = c.node.attributes<QuantizerSpec>().averaging_constant;
-  *c.out(0).data<float>() = first ? lo : old_lo + constant * (lo - old_lo);
-  *c.out(1).data<float>() = first ? hi : old_hi + constant * (hi - old_hi);
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  const auto moved = [&](float old, float now, bool is_wider) {
+    if (first) return now;
+    if (spec.observer == "min_max") return is_wider || std::isnan(now) ? now : old;
+    return old + spec.averaging_constant * (now - old);
+  };
+  *c.out(0).data<float>() = moved(old_lo, lo, lo < old_lo);
+  *c.out(1).data<float>() = moved(old_hi, hi, hi > old_hi);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ void evaluate(const EvalContext& c) {
   }
   kernels::sgdMomentum(c.out(0).data<float>(), c.in(1).data<float>(), c.out(1).data<float>(),
                        c.out(0).size,
-                       {*c.in(3).data<float>(), a.momentum, a.weight_decay, a.nesterov,
+                       {*c.in(3).data<float>() * a.rate_factor, a.momentum, a.weight_decay, a.nesterov,
                         *c.in(4).data<float>()},
                        c.pool);
 }

@@ -1,5 +1,7 @@
 #include "qat/ops/shared/quantize_linear.h"
 
+#include <limits>
+
 namespace simaqat::ops {
 namespace {
 
@@ -29,6 +31,16 @@ void checkQuantizeLinear(const InferContext& c) {
   }
 }
 
+CodeRange codeRange(ElementType type) {
+  if (type == ElementType::kInt4) return {-8, 7};
+  if (type == ElementType::kUint4) return {0, 15};
+  return visitElementType(type, [](auto tag) {
+    using Code = decltype(tag);
+    return CodeRange{static_cast<float>(std::numeric_limits<Code>::lowest()),
+                     static_cast<float>(std::numeric_limits<Code>::max())};
+  });
+}
+
 void downgradeQuantizeLinear(PortableNode& node, int opset) {
   if (opset < 23) node.attributes.erase("precision");
   if (opset >= 21) return;
@@ -36,9 +48,9 @@ void downgradeQuantizeLinear(PortableNode& node, int opset) {
       node.inputs.size() > kQuantizeZeroPoint && !node.inputs[kQuantizeZeroPoint].empty();
   const Tensor* zero_point =
       has_zero_point ? node.constant(node.inputs[kQuantizeZeroPoint]) : nullptr;
-  if (zero_point != nullptr &&
-      (zero_point->type() == ElementType::kInt16 || zero_point->type() == ElementType::kUint16)) {
-    node.fail("codes of 16 bits need opset 21 or later");
+  if (zero_point != nullptr && firstOpsetOf(zero_point->type()) > opset) {
+    node.fail(fmt::format("codes of {} need opset {} or later", elementTypeName(zero_point->type()),
+                          firstOpsetOf(zero_point->type())));
   }
   if (node.attributes.erase("output_dtype") != 0 && !has_zero_point) {
     node.fail("attribute 'output_dtype' needs opset 21 or later, or a zero point");

@@ -25,6 +25,13 @@ struct QuantizeShape {
 const float* zeroPoints(const EvalContext& c);
 int64_t zeroPointWorkspace(const Node& node, int threads);
 
+// The least and the greatest code of a type.
+struct CodeRange {
+  float lo;
+  float hi;
+};
+CodeRange codeRange(ElementType type);
+
 // Calls function(Code{}) for the types of codes that are trained with.
 template <class Function>
 void visitCode(const EvalContext& c, ElementType type, Function&& function) {

@@ -1,0 +1,37 @@
+#include "qat/ir/fake_quantize.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "qat/ir/op.h"
+
+namespace simaqat {
+
+bool isFakeQuantize(const Node& node) {
+  return node.op().qualifiedName() == "simaqat::FakeQuantize";
+}
+
+bool isUnset(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const auto first = [&](FakeQuantizeInput i) {
+    return *node.input(i)->variable->value.data<float>();
+  };
+  if (spec.observesRange()) {
+    return isUnsetRange(first(kFakeQuantizeRangeMin), first(kFakeQuantizeRangeMax));
+  }
+  return spec.learnsScale() && first(kFakeQuantizeScale) == kUnsetScale;
+}
+
+void settleLearned(Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  Tensor& scales = node.input(kFakeQuantizeScale)->variable->value;
+  float* scale = scales.mutableData<float>();
+  const float limit = learnedScaleLimit(spec);
+  for (int64_t c = 0; c < scales.size(); ++c) scale[c] = std::min(std::fabs(scale[c]), limit);
+  if (!spec.learnsOffset()) return;
+  const float offset = *node.input(kFakeQuantizeOffset)->variable->value.data<float>();
+  *node.input(kFakeQuantizeZeroPoint)->variable->value.mutableData<float>() =
+      zeroPointOfOffset(spec, *scale, offset);
+}
+
+}  // namespace simaqat

@@ -1,0 +1,31 @@
+// The one operator of the scaffolding, as passes and operators see it.
+#pragma once
+
+#include "qat/ir/graph.h"
+
+namespace simaqat {
+
+// The inputs of simaqat::FakeQuantize; those behind the zero point are there where the observer
+// keeps them.
+enum FakeQuantizeInput {
+  kFakeQuantizeX,
+  kFakeQuantizeScale,
+  kFakeQuantizeZeroPoint,
+  kFakeQuantizeRangeMin,  // observed ranges
+  kFakeQuantizeRangeMax,
+  kFakeQuantizeHistogram,  // range_search.h
+  kFakeQuantizeHistogramLimit,
+  kFakeQuantizeOffset,  // lsq_plus: the value of code qmin
+};
+
+bool isFakeQuantize(const Node& node);
+
+// Whether nothing has set an observed range or a learned scale yet, by the variables' values.
+bool isUnset(const Node& fake_quantize);
+
+// Brings the variables of a quantizer that learns to what a training step makes of them: the scale
+// to its magnitude, since gradient steps may take it below zero, within its limit, and the zero point to that of the
+// offset (zeroPointOfOffset).
+void settleLearned(Node& fake_quantize);
+
+}  // namespace simaqat

@@ -1,0 +1,85 @@
+#include "qat/passes/refresh_quantizers.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "qat/ir/range_search.h"
+#include "qat/passes/fake_quantized.h"
+#include "qat/passes/stored.h"
+
+namespace simaqat {
+namespace {
+
+// Where LSQ's scales of a weight start.
+Tensor startOfWeight(const Tensor& weight, const QuantizerSpec& spec, std::vector<int64_t> dims) {
+  Tensor scales(ElementType::kFloat, std::move(dims));
+  int64_t inner = 1;
+  for (size_t k = static_cast<size_t>(spec.axis + 1); k < weight.dims().size(); ++k) {
+    inner *= weight.dims()[k];
+  }
+  if (!spec.perChannel()) inner = std::max<int64_t>(weight.size(), 1);
+  std::vector<double> sums(static_cast<size_t>(scales.size()));
+  for (int64_t i = 0; i < weight.size(); ++i) {
+    sums[static_cast<size_t>(i / inner % scales.size())] += std::fabs(weight.data<float>()[i]);
+  }
+  const double shared = static_cast<double>(weight.size()) / static_cast<double>(scales.size());
+  for (size_t c = 0; c < sums.size(); ++c) {
+    scales.mutableData<float>()[c] = learnedScaleStart(sums[c] / std::max(shared, 1.0), spec.qmax);
+  }
+  return scales;
+}
+
+void refreshLearned(const Graph& graph, Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  Variable* scale = node.input(kFakeQuantizeScale)->variable;
+  if (isUnset(node)) {
+    if (!spec.is_weight || !isStored(node.input(0))) return;
+    scale->value = startOfWeight(storedTensor(graph, node.input(0)), spec, scale->value.dims());
+  }
+  settleLearned(node);
+}
+
+void setFirst(Node& node, FakeQuantizeInput input, float number) {
+  *node.input(input)->variable->value.mutableData<float>() = number;
+}
+
+// The range that follows from a histogram, and the scale and zero point that follow from a range.
+void refreshObserved(Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const auto first = [&](FakeQuantizeInput input) {
+    return *node.input(input)->variable->value.data<float>();
+  };
+  if (spec.usesHistogram()) {
+    const Range range = rangeOfHistogram(
+        spec, node.input(kFakeQuantizeHistogram)->variable->value.data<float>(),
+        first(kFakeQuantizeHistogramLimit));
+    setFirst(node, kFakeQuantizeRangeMin, range.lo);
+    setFirst(node, kFakeQuantizeRangeMax, range.hi);
+  }
+  if (isUnset(node)) return;
+  const ScaleAndZeroPoint parameters =
+      scaleFromRange(spec, first(kFakeQuantizeRangeMin), first(kFakeQuantizeRangeMax));
+  setFirst(node, kFakeQuantizeScale, parameters.scale);
+  setFirst(node, kFakeQuantizeZeroPoint, static_cast<float>(parameters.zero_point));
+}
+
+}  // namespace
+
+void refreshQuantizers(Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    if (!isFakeQuantize(*node)) continue;
+    const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.observesRange()) {
+      refreshObserved(*node);
+    } else if (spec.followsWeight()) {
+      if (isStored(node->input(0))) {
+        Tensor& scale = node->input(kFakeQuantizeScale)->variable->value;
+        scale = weightScales(graph, *node).reshaped(scale.dims());
+      }
+    } else if (spec.learnsScale()) {
+      refreshLearned(graph, *node);
+    }
+  }
+}
+
+}  // namespace simaqat
