@@ -10,6 +10,7 @@
 #include "qat/passes/onnxruntime_kernels.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/pattern.h"
+#include "qat/passes/regions.h"
 #include "qat/passes/stored.h"
 
 namespace simaqat {
@@ -43,7 +44,8 @@ void take(std::optional<T>& to, const std::optional<T>& from) {
 
 class Scaffolder {
  public:
-  Scaffolder(Graph& graph, const ScaffoldOptions& options) : graph_(graph), options_(options) {}
+  Scaffolder(Graph& graph, const ScaffoldOptions& options)
+      : graph_(graph), options_(options), inside_(insideFunctions(graph)) {}
 
   std::vector<PlacementEntry> run() {
     const std::vector<Node*> nodes = graph_.nodeSequence();
@@ -142,6 +144,9 @@ class Scaffolder {
   std::string placeOutput(Node* node, Value* value) {
     const QuantizationTraits& traits = node->op().quantization;
     const OutputQuantization output = outputOf(*node);
+    if (const auto inside = inside_.find(node); inside != inside_.end()) {
+      return fmt::format("part of the function that ends in {}", inside->second->describe());
+    }
     switch (output) {
       case OutputQuantization::kNever:
         return "stays float";
@@ -314,6 +319,7 @@ class Scaffolder {
 
   Graph& graph_;
   const ScaffoldOptions& options_;
+  const std::unordered_map<const Node*, const Node*> inside_;
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::vector<PlacementEntry> entries_;
 };

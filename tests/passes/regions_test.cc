@@ -1,0 +1,164 @@
+#include "qat/passes/regions.h"
+
+#include <set>
+
+#include "qat/passes/scaffold.h"
+#include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+// Which values of the network are quantized, weights aside.
+std::set<std::string> quantized(const std::string& text) {
+  Graph graph = parse(text);
+  scaffold(graph, {});
+  std::set<std::string> values;
+  for (const auto& node : graph.nodes()) {
+    if (node->opType() != "FakeQuantize" || node->attributes<QuantizerSpec>().is_weight) continue;
+    std::string name = node->input(0)->name();
+    const std::string raw = "/raw";  // a graph output gave its name away
+    if (name.size() > 4 && name.substr(name.size() - 4) == raw) name.resize(name.size() - 4);
+    values.insert(name);
+  }
+  return values;
+}
+
+using Values = std::set<std::string>;
+
+TEST_CASE("GELU by Erf, in the orders that exporters write") {
+  const std::string constants = R"(
+    input %x : float[N, 8]
+    constant %root : float[] = [1.4142135]
+    constant %one : float[] = [1]
+    constant %half : float[] = [0.5]
+    %d = Div(%x, %root)
+    %e = Erf(%d)
+    %a = Add(%e, %one))";
+  CHECK(quantized(constants + R"(
+    %m = Mul(%x, %a)
+    %y = Mul(%m, %half)
+    output y = %y)") == Values{"x", "y"});
+  CHECK(quantized(constants + R"(
+    %m = Mul(%x, %half)
+    %y = Mul(%m, %a)
+    output y = %y)") == Values{"x", "y"});
+}
+
+TEST_CASE("GELU by Tanh") {
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    constant %three : float[] = [3]
+    constant %c : float[] = [0.044715]
+    constant %k : float[] = [0.7978845]
+    constant %one : float[] = [1]
+    constant %half : float[] = [0.5]
+    %p = Pow(%x, %three)
+    %s = Mul(%p, %c)
+    %t = Add(%x, %s)
+    %u = Mul(%t, %k)
+    %v = Tanh(%u)
+    %w = Add(%v, %one)
+    %h = Mul(%x, %half)
+    %y = Mul(%h, %w)
+    output y = %y)") == Values{"x", "y"});
+}
+
+TEST_CASE("HardSwish behind a convolution") {
+  const std::string conv = R"(
+    input %x : float[N, 3, 6, 6]
+    weight %w : float[4, 3, 1, 1] = [1, ...]
+    constant %three : float[] = [3]
+    constant %zero : float[] = [0]
+    constant %six : float[] = [6]
+    %c = Conv(%x, %w))";
+  CHECK(quantized(conv + R"(
+    %a = Add(%c, %three)
+    %r = Clip(%a, %zero, %six)
+    %m = Mul(%c, %r)
+    %y = Div(%m, %six)
+    output y = %y)") == Values{"x", "c", "y"});
+  CHECK(quantized(conv + R"(
+    %h = HardSigmoid(%c)
+    %y = Mul(%c, %h)
+    output y = %y)") == Values{"x", "c", "y"});
+  // Sigmoid and Mul have integer kernels each.
+  CHECK(quantized(conv + R"(
+    %s = Sigmoid(%c)
+    %y = Mul(%c, %s)
+    output y = %y)") == Values{"x", "c", "s", "y"});
+}
+
+constexpr char kLayerNorm[] = R"(
+    input %x : float[N, 8]
+    weight %gamma : float[8] = [1, ...]
+    weight %beta : float[8] = [0, ...]
+    constant %two : float[] = [2]
+    constant %eps : float[] = [1e-5]
+    constant %axes : int64[1] = [-1]
+    %mean = ReduceMean(%x, %axes)
+    %d = Sub(%x, %mean)
+    %p = Pow(%d, %two)
+    %var = ReduceMean(%p, %axes)
+    %e = Add(%var, %eps)
+    %s = Sqrt(%e)
+    %n = Div(%d, %s))";
+
+TEST_CASE("LayerNormalization with its scale and bias, and without") {
+  CHECK(quantized(std::string(kLayerNorm) + R"(
+    %g = Mul(%n, %gamma)
+    %y = Add(%g, %beta)
+    output y = %y)") == Values{"x", "y"});
+  CHECK(quantized(std::string(kLayerNorm) + "\noutput n = %n") == Values{"x", "n"});
+}
+
+TEST_CASE("Softmax written out") {
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    constant %axes : int64[1] = [-1]
+    %max = ReduceMax(%x, %axes)
+    %d = Sub(%x, %max)
+    %e = Exp(%d)
+    %s = ReduceSum(%e, %axes)
+    %y = Div(%e, %s)
+    output y = %y)") == Values{"x", "y"});
+}
+
+TEST_CASE("what others see is quantized, and what has two sources is no function of one value") {
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    constant %one : float[] = [1]
+    %e = Erf(%x)
+    %a = Add(%e, %one)
+    %m = Mul(%x, %a)
+    output a = %a
+    output m = %m)") == Values{"x", "a", "m"});
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    input %z : float[N, 8]
+    %e = Erf(%x)
+    %y = Mul(%e, %z)
+    output y = %y)") == Values{"x", "z", "e", "y"});
+  // A scale for each channel is an operand of its own where nothing is normalized.
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    weight %gamma : float[8] = [1, ...]
+    constant %one : float[] = [1]
+    %m = Mul(%x, %gamma)
+    %y = Add(%m, %one)
+    output y = %y)") == Values{"x", "m", "y"});
+}
+
+TEST_CASE("an activation stays with its convolution") {
+  CHECK(quantized(R"(
+    input %x : float[N, 3, 6, 6]
+    weight %w : float[4, 3, 1, 1] = [1, ...]
+    constant %two : float[] = [2]
+    %c = Conv(%x, %w)
+    %r = Relu(%c)
+    %y = Mul(%r, %two)
+    output y = %y)") == Values{"x", "r", "y"});
+}
+
+}  // namespace
+}  // namespace simaqat
