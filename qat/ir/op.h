@@ -184,6 +184,11 @@ struct PortableNode {
   // Constants among the inputs, and new ones that the rewriting adds (by name).
   std::function<const Tensor*(const std::string&)> constant;
   std::function<std::string(const std::string& suffix, Tensor)> add_constant;
+  // Of `upgrade` alone: adds a node that stands before this one, in canonical form, and gives its
+  // output's name.
+  std::function<std::string(const std::string& op_type, const AttributeMap& attributes,
+                            const std::vector<std::string>& inputs)>
+      add_node;
 
   // Moves attribute `name`, a list of integers, to input `index`, and back.
   void attributeToInput(const std::string& attribute, size_t index);

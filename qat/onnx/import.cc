@@ -12,6 +12,7 @@
 #include "qat/base/file.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
+#include "qat/onnx/broadcast.h"
 #include "qat/onnx/convert.h"
 #include "qat/onnx/inline.h"
 
@@ -63,7 +64,7 @@ class Importer {
     for (const auto& entry : model_.opset_import()) {
       if (isStandardDomain(entry.domain())) opset = static_cast<int>(entry.version());
     }
-    if (opset < 7) throw inputError("opset {} is not supported (7 and later are)", opset);
+    if (opset < 6) throw inputError("opset {} is not supported (6 and later are)", opset);
     return opset;
   }
 
@@ -227,6 +228,16 @@ class Importer {
     if (graph_.findValue(name) != nullptr) throw inputError("output '{}' is defined twice", name);
   }
 
+  // A node that stands in for a part of an older form's meaning.
+  Value* addCanonicalNode(const std::string& name, const std::string& op_type,
+                          const AttributeMap& attributes, const std::vector<std::string>& inputs) {
+    std::vector<Value*> values;
+    for (const std::string& input : inputs) values.push_back(lookUp(input, "input"));
+    auto parsed = graph_.registry().get(op_type).make_attributes();
+    parsed->parse(attributes);
+    return graph_.add(op_type, name, values, std::move(parsed));
+  }
+
   void convert(PortableNode& node, const OpsetNode& from) {
     const onnx::NodeProto& proto = from.proto;
     const std::string original = qualifiedName(proto);
@@ -239,7 +250,12 @@ class Importer {
     node.add_constant = [&](const std::string& suffix, Tensor tensor) {
       return graph_.addConstant(node.name + "/" + suffix, std::move(tensor))->name();
     };
+    node.add_node = [&](const std::string& op_type, const AttributeMap& attributes,
+                        const std::vector<std::string>& from_inputs) {
+      return addCanonicalNode(node.name + "/" + op_type, op_type, attributes, from_inputs)->name();
+    };
     const OpDefinition* op = &graph_.registry().get(original);
+    if (from.opset == 6) alignBroadcast(node, graph_);
     if (op->upgrade != nullptr) op->upgrade(node, from.opset);
     const std::string name = node.domain.empty() ? node.op_type : node.domain + "::" + node.op_type;
     if (name != original) op = &graph_.registry().get(name);

@@ -64,7 +64,8 @@ TEST_CASE("inference gets along with less knowledge") {
     checkAgreement(*node, outputs);
 
     // The batch is a symbol, in the inputs that have it.
-    const int64_t batch = inputs[0].dims().empty() ? 0 : inputs[0].dims()[0];
+    const bool has_batch = !inputs.empty() && !inputs[0].dims().empty();
+    const int64_t batch = has_batch ? inputs[0].dims()[0] : 0;
     for (Value* input : node->inputs()) {
       if (input == nullptr || input->isConstant() || !input->type.shape) continue;
       Shape& shape = *input->type.shape;

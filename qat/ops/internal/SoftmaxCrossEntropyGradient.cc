@@ -6,32 +6,21 @@ namespace {
 // The scores' gradient, from inputs (dloss, scores, labels, weights), weights optional:
 //   dx = dloss * weight[label] * (softmax(scores) - [class = label]) / total,
 // where total is the labels' weights for reduction "mean" and 1 for others.
-enum Input { kLossGradient, kScores, kLabels, kWeights };
-
-void infer(InferContext& c) { c.setOutput(0, c.input(kScores).element, c.input(kScores).shape); }
+void infer(InferContext& c) {
+  c.setOutput(0, c.input(1 + kScores).element, c.input(1 + kScores).shape);
+}
 
 template <class T>
 void run(const EvalContext& c, bool fast) {
-  const CrossEntropyShape s(c.in(kScores).dims);
+  const TensorView& scores = c.in(1 + kScores);
+  const CrossEntropyShape s(scores.dims);
   T* dx = c.out().data<T>();
   // Logarithms first, that are made gradients where they stand.
-  logSoftmax(c.in(kScores).data<T>(), s, dx, fast, c.pool);
-
-  const std::string& reduction = c.node.attributes<CrossEntropyAttributes>().reduction;
-  const LabelReader<T> reader(c, s.classes, c.in(kLabels),
-                              c.hasIn(kWeights) ? c.in(kWeights).data<T>() : nullptr);
-  const T total = reduction == "mean" ? reader.totalWeight() : T{1};
-  const T* dloss = c.in(kLossGradient).data<T>();
-  const bool each = reduction == "none";
-  const int64_t grain = std::max<int64_t>(1, 1024 / s.classes);
-  c.pool.runRanges(s.outer * s.inner, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t label = reader.label(i);
-      const T factor = label < 0 ? T{0} : dloss[each ? i : 0] * reader.weight(label) / total;
-      T* at = dx + i / s.inner * s.classes * s.inner + i % s.inner;
-      for (int64_t k = 0; k < s.classes; ++k, at += s.inner) {
-        *at = label < 0 ? T{0} : factor * (std::exp(*at) - (k == label ? T{1} : T{0}));
-      }
+  logSoftmax(scores.data<T>(), s, dx, fast, c.pool);
+  forEachLabel<T>(c, s, [&](int64_t first, int64_t label, T factor) {
+    T* at = dx + first;
+    for (int64_t k = 0; k < s.classes; ++k, at += s.inner) {
+      *at = label < 0 ? T{0} : factor * (std::exp(*at) - (k == label ? T{1} : T{0}));
     }
   });
 }

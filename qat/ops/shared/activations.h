@@ -148,8 +148,7 @@ struct CeluAttributes {
 };
 
 struct CeluFunction {
-  explicit CeluFunction(const Node& node)
-      : alpha(node.attributes<CeluAttributes>().alpha) {}
+  explicit CeluFunction(const Node& node) : alpha(node.attributes<CeluAttributes>().alpha) {}
   template <class T>
   T operator()(T x) const {
     const T a = static_cast<T>(alpha);
@@ -234,6 +233,34 @@ struct ThresholdedReluFunction {
   template <class T>
   T gradient(T dy, T x) const {
     return x > static_cast<T>(alpha) ? dy : T{0};
+  }
+  float alpha;
+};
+
+struct SwishAttributes {
+  float alpha = 1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
+  }
+};
+
+// x sigmoid(alpha x) (Ramachandran, Zoph, Le 2017).
+struct SwishFunction {
+  explicit SwishFunction(const Node& node) : alpha(node.attributes<SwishAttributes>().alpha) {}
+  template <class T>
+  T operator()(T x) const {
+    return x * gate(x);
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    const T g = gate(x);
+    return dy * (g + static_cast<T>(alpha) * x * g * (T{1} - g));
+  }
+  template <class T>
+  T gate(T x) const {
+    return T{1} / (T{1} + std::exp(-static_cast<T>(alpha) * x));
   }
   float alpha;
 };

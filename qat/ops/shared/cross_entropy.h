@@ -1,4 +1,4 @@
-// What SoftmaxCrossEntropyLoss and its gradient share.
+// What SoftmaxCrossEntropyLoss, NegativeLogLikelihoodLoss and their gradients share.
 #pragma once
 
 #include <cmath>
@@ -19,6 +19,14 @@ struct CrossEntropyAttributes {
     visit("reduction", self.reduction);
   }
 };
+
+// The losses' inputs; a gradient has that of the loss in front of them.
+enum LossInput { kScores, kLabels, kWeights };
+
+// The shape rule of output 0, the loss; checks all inputs.
+void inferLabelLoss(InferContext& c);
+// Examples of all reductions, weights and labels to ignore.
+std::vector<OpExample> labelLossExamples();
 
 // Scores seen as [outer, classes, inner], with a label for each of outer x inner.
 struct CrossEntropyShape {
@@ -60,12 +68,13 @@ void logSoftmax(const T* x, const CrossEntropyShape& s, T* y, bool fast, ThreadP
 template <class T>
 class LabelReader {
  public:
-  LabelReader(const EvalContext& c, int64_t classes, const TensorView& labels, const T* weights)
+  // `labels` says which input they are; weights may follow.
+  LabelReader(const EvalContext& c, int64_t classes, size_t labels)
       : node_(c.node),
         ignored_(c.node.attributes<CrossEntropyAttributes>().ignore_index),
         classes_(classes),
-        labels_(labels),
-        weights_(weights) {}
+        labels_(c.in(labels)),
+        weights_(c.hasIn(labels + 1) ? c.in(labels + 1).template data<T>() : nullptr) {}
 
   // Label i, or -1 where it is to be ignored; an Error for any other that is no class.
   int64_t label(int64_t i) const {
@@ -93,5 +102,48 @@ class LabelReader {
   const TensorView& labels_;
   const T* weights_;
 };
+
+// The loss, output 0, from the logarithms of probabilities.
+template <class T>
+void labelLoss(const EvalContext& c, const CrossEntropyShape& s, const T* log_prob) {
+  const std::string& reduction = c.node.attributes<CrossEntropyAttributes>().reduction;
+  const LabelReader<T> reader(c, s.classes, kLabels);
+  T* loss = c.out().data<T>();
+  double sum = 0;
+  double weights = 0;
+  for (int64_t i = 0; i < s.outer * s.inner; ++i) {
+    const int64_t label = reader.label(i);
+    const T weight = reader.weight(label);
+    const T own =
+        label < 0 ? T{0}
+                  : -weight * log_prob[(i / s.inner * s.classes + label) * s.inner + i % s.inner];
+    if (reduction == "none") loss[i] = own;
+    sum += static_cast<double>(own);
+    weights += static_cast<double>(weight);
+  }
+  if (reduction == "sum") *loss = static_cast<T>(sum);
+  if (reduction == "mean") *loss = static_cast<T>(sum / weights);
+}
+
+// For a gradient, whose inputs are the loss's gradient and then the loss's inputs: calls
+// one(first, label, factor) for each label, spread over threads. `first` is where its scores begin,
+// which lie s.inner apart; `factor` is the loss's gradient times the label's weight, divided by all
+// labels' weights for reduction "mean". Label -1 is one to ignore.
+template <class T, class F>
+void forEachLabel(const EvalContext& c, const CrossEntropyShape& s, F one) {
+  const std::string& reduction = c.node.attributes<CrossEntropyAttributes>().reduction;
+  const LabelReader<T> reader(c, s.classes, 1 + kLabels);
+  const T total = reduction == "mean" ? reader.totalWeight() : T{1};
+  const T* dloss = c.in(0).data<T>();
+  const bool each = reduction == "none";
+  const int64_t grain = std::max<int64_t>(1, 1024 / s.classes);
+  c.pool.runRanges(s.outer * s.inner, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t label = reader.label(i);
+      const T factor = label < 0 ? T{0} : dloss[each ? i : 0] * reader.weight(label) / total;
+      one(i / s.inner * s.classes * s.inner + i % s.inner, label, factor);
+    }
+  });
+}
 
 }  // namespace simaqat::ops

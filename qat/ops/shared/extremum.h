@@ -1,8 +1,6 @@
 // What Min and Max share.
 #pragma once
 
-#include <limits>
-
 #include "qat/ops/shared/variadic.h"
 
 namespace simaqat::ops {
@@ -22,16 +20,7 @@ void evaluateExtremum(const EvalContext& c) {
 
 template <class Pick>
 OpDefinition extremumDefinition(const char* name) {
-  OpDefinition op;
-  op.name = name;
-  op.first_opset = 6;
-  op.max_inputs = std::numeric_limits<size_t>::max();
-  op.infer = inferVariadic;
-  op.evaluate = evaluateExtremum<Pick>;
-  op.gradient = extremumGradient;
-  // Later inputs are read when the output holds what the first ones gave.
-  op.in_place = {{0, 0}};
-  op.quantization.output = OutputQuantization::kComputes;
+  OpDefinition op = variadicDefinition(name, evaluateExtremum<Pick>, extremumGradient);
   op.examples = extremumExamples;
   return op;
 }

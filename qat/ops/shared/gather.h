@@ -1,4 +1,4 @@
-// What Gather and its gradient share.
+// What Gather, its gradient and other operators along one axis share.
 #pragma once
 
 #include "qat/ops/shared/integers.h"
@@ -37,5 +37,18 @@ struct AxisSplit {
   }
   int64_t outer, size, inner;
 };
+
+// Calls line(first, size, stride) for each line along the split's axis, lines spread over threads.
+template <class Line>
+void forEachLine(const EvalContext& c, const AxisSplit& split, Line line) {
+  c.pool.runRanges(split.outer * split.inner, kElementwiseGrain / (split.size + 1) + 1,
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const int64_t first =
+                           i / split.inner * split.size * split.inner + i % split.inner;
+                       line(first, split.size, split.inner);
+                     }
+                   });
+}
 
 }  // namespace simaqat::ops

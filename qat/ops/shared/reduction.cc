@@ -1,5 +1,7 @@
 #include "qat/ops/shared/reduction.h"
 
+#include <algorithm>
+
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/integers.h"
@@ -105,12 +107,27 @@ Value* expandReduced(GradientContext& c, Value* gradient) {
 
 ReduceWalk::ReduceWalk(const EvalContext& c) {
   const Span<const int64_t> dims = c.in(0).dims;
-  if (dims.size() > kMaxBroadcastRank) c.node.fail("rank {} is too large", dims.size());
-  int64_t stride = c.in(0).size;
+  addRuns(c.node, dims, [&](size_t axis) { return isReduced(c, axis, dims.size()); });
+}
+
+ReduceWalk::ReduceWalk(const Node& node, Span<const int64_t> dims,
+                       const std::vector<int64_t>& axes) {
+  const auto rank = static_cast<int64_t>(dims.size());
+  addRuns(node, dims, [&](size_t axis) {
+    return std::any_of(axes.begin(), axes.end(), [&](int64_t named) {
+      return normalizeAxis(node, named, rank) == static_cast<int64_t>(axis);
+    });
+  });
+}
+
+template <class IsReduced>
+void ReduceWalk::addRuns(const Node& node, Span<const int64_t> dims, IsReduced is_reduced) {
+  if (dims.size() > kMaxBroadcastRank) node.fail("rank {} is too large", dims.size());
+  int64_t stride = elementCount(dims);
   for (size_t axis = 0; axis < dims.size(); ++axis) {
     if (dims[axis] == 1) continue;
     stride = dims[axis] == 0 ? 0 : stride / dims[axis];
-    const bool reduced = isReduced(c, axis, dims.size());
+    const bool reduced = is_reduced(axis);
     if (rank_ > 0 && runs_[rank_ - 1].reduced == reduced) {
       runs_[rank_ - 1].size *= dims[axis];
       runs_[rank_ - 1].stride = stride;

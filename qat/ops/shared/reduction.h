@@ -34,7 +34,10 @@ Value* expandReduced(GradientContext& c, Value* gradient);
 // The input's axes as runs of reduced and kept ones that alternate; axes of size 1 are left out.
 class ReduceWalk {
  public:
+  // Of a Reduce operator: the axes are its input 1.
   explicit ReduceWalk(const EvalContext& c);
+  // Of any other: `axes` of data of dimensions `dims` are reduced.
+  ReduceWalk(const Node& node, Span<const int64_t> dims, const std::vector<int64_t>& axes);
 
   // How many elements make one of the output.
   int64_t reducedCount() const;
@@ -61,6 +64,9 @@ class ReduceWalk {
     int64_t size, stride;
     bool reduced;
   };
+
+  template <class IsReduced>
+  void addRuns(const Node& node, Span<const int64_t> dims, IsReduced is_reduced);
 
   template <class F>
   void visit(size_t from, int64_t base, F& f) const {

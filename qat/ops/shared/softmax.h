@@ -1,4 +1,4 @@
-// What Softmax and LogSoftmax share.
+// What Softmax, LogSoftmax and Hardmax share.
 #pragma once
 
 #include <cmath>
@@ -29,15 +29,7 @@ std::vector<OpExample> softmaxExamples();
 // Calls line(first, size, stride) for each line of the tensor along the axis.
 template <class Line>
 void forEachLine(const EvalContext& c, Line line) {
-  const AxisSplit split(c.node, c.node.attributes<SoftmaxAttributes>().axis, c.in(0).dims);
-  c.pool.runRanges(split.outer * split.inner, kElementwiseGrain / (split.size + 1) + 1,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const int64_t first =
-                           i / split.inner * split.size * split.inner + i % split.inner;
-                       line(first, split.size, split.inner);
-                     }
-                   });
+  forEachLine(c, {c.node, c.node.attributes<SoftmaxAttributes>().axis, c.in(0).dims}, line);
 }
 
 // The largest element of a line, which is taken off before the exponential; NaN where one is.
