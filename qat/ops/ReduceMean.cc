@@ -1,5 +1,5 @@
 #include "kernels/reduce.h"
-#include "qat/ops/shared/reduction.h"
+#include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
 namespace {
@@ -29,18 +29,8 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineReduceMean() {
-  OpDefinition op;
-  op.name = "ReduceMean";
-  op.max_inputs = 2;
-  op.make_attributes = &makeAttributes<ReduceAttributes>;
-  op.infer = inferReduce;
-  op.evaluate = evaluate;
+  OpDefinition op = reduceDefinition("ReduceMean", evaluate, gradient);
   op.kernel = kernel;
-  op.gradient = gradient;
-  op.quantization.output = OutputQuantization::kComputes;
-  op.upgrade = upgradeReduce;
-  op.downgrade = downgradeReduce;
-  op.examples = reduceExamples;
   return op;
 }
 

@@ -1,5 +1,5 @@
 #include "kernels/reduce.h"
-#include "qat/ops/shared/reduction.h"
+#include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
 namespace {
@@ -20,18 +20,8 @@ void gradient(GradientContext& c) { c.setInputGradient(0, expandReduced(c, c.out
 }  // namespace
 
 OpDefinition defineReduceSum() {
-  OpDefinition op;
-  op.name = "ReduceSum";
-  op.max_inputs = 2;
-  op.make_attributes = &makeAttributes<ReduceAttributes>;
-  op.infer = inferReduce;
-  op.evaluate = evaluate;
+  OpDefinition op = reduceDefinition("ReduceSum", evaluate, gradient);
   op.kernel = kernel;
-  op.gradient = gradient;
-  op.quantization.output = OutputQuantization::kComputes;
-  op.upgrade = upgradeReduce;
-  op.downgrade = downgradeReduce;
-  op.examples = reduceExamples;
   return op;
 }
 

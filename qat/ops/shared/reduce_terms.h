@@ -1,4 +1,5 @@
-// Reductions that are a function of a sum of terms: y = finish(sum of term(x)).
+// The definition all Reduce operators begin with, and the evaluation of those that are a function
+// of a sum of terms: y = finish(sum of term(x)).
 #pragma once
 
 #include "qat/ops/shared/reduction.h"
