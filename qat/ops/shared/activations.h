@@ -31,6 +31,21 @@ struct LeakyReluFunction {
   float alpha;
 };
 
+// slope x above 0, and below it height (exp(x / width) - 1): Elu, Celu and Selu.
+struct ExponentialFunction {
+  template <class T>
+  T operator()(T x) const {
+    return x > T{0} ? static_cast<T>(slope) * x
+                    : static_cast<T>(height) * std::expm1(x / static_cast<T>(width));
+  }
+  template <class T>
+  T gradient(T dy, T x) const {
+    if (x > T{0}) return static_cast<T>(slope) * dy;
+    return static_cast<T>(height / width) * std::exp(x / static_cast<T>(width)) * dy;
+  }
+  double slope, height, width;
+};
+
 struct EluAttributes {
   float alpha = 1;
 
@@ -40,17 +55,41 @@ struct EluAttributes {
   }
 };
 
-struct EluFunction {
-  explicit EluFunction(const Node& node) : alpha(node.attributes<EluAttributes>().alpha) {}
-  template <class T>
-  T operator()(T x) const {
-    return x < T{0} ? static_cast<T>(alpha) * std::expm1(x) : x;
+struct EluFunction : ExponentialFunction {
+  explicit EluFunction(const Node& node)
+      : ExponentialFunction{1, node.attributes<EluAttributes>().alpha, 1} {}
+};
+
+struct CeluAttributes {
+  float alpha = 1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
   }
-  template <class T>
-  T gradient(T dy, T x) const {
-    return x < T{0} ? static_cast<T>(alpha) * std::exp(x) * dy : dy;
+};
+
+struct CeluFunction : ExponentialFunction {
+  explicit CeluFunction(const Node& node)
+      : ExponentialFunction{1, node.attributes<CeluAttributes>().alpha,
+                            node.attributes<CeluAttributes>().alpha} {}
+};
+
+struct SeluAttributes {
+  float alpha = 1.67326319217681884765625f;
+  float gamma = 1.05070102214813232421875f;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit("alpha", self.alpha);
+    visit("gamma", self.gamma);
   }
-  float alpha;
+};
+
+struct SeluFunction : ExponentialFunction {
+  explicit SeluFunction(const Node& node) : SeluFunction(node.attributes<SeluAttributes>()) {}
+  explicit SeluFunction(const SeluAttributes& a)
+      : ExponentialFunction{a.gamma, static_cast<double>(a.gamma) * a.alpha, 1} {}
 };
 
 struct HardSigmoidAttributes {
@@ -136,55 +175,6 @@ struct GeluFunction {
   static constexpr double kInverseRoot2 = 0.7071067811865476;
   static constexpr double kInverseRoot2Pi = 0.3989422804014327;
   bool by_tanh;
-};
-
-struct CeluAttributes {
-  float alpha = 1;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit("alpha", self.alpha);
-  }
-};
-
-struct CeluFunction {
-  explicit CeluFunction(const Node& node) : alpha(node.attributes<CeluAttributes>().alpha) {}
-  template <class T>
-  T operator()(T x) const {
-    const T a = static_cast<T>(alpha);
-    return x < T{0} ? a * std::expm1(x / a) : x;
-  }
-  template <class T>
-  T gradient(T dy, T x) const {
-    return x < T{0} ? std::exp(x / static_cast<T>(alpha)) * dy : dy;
-  }
-  float alpha;
-};
-
-struct SeluAttributes {
-  float alpha = 1.67326319217681884765625f;
-  float gamma = 1.05070102214813232421875f;
-
-  template <class Self, class Visitor>
-  static void fields(Self& self, Visitor& visit) {
-    visit("alpha", self.alpha);
-    visit("gamma", self.gamma);
-  }
-};
-
-struct SeluFunction {
-  explicit SeluFunction(const Node& node)
-      : alpha(node.attributes<SeluAttributes>().alpha),
-        gamma(node.attributes<SeluAttributes>().gamma) {}
-  template <class T>
-  T operator()(T x) const {
-    return static_cast<T>(gamma) * (x > T{0} ? x : static_cast<T>(alpha) * std::expm1(x));
-  }
-  template <class T>
-  T gradient(T dy, T x) const {
-    return static_cast<T>(gamma) * dy * (x > T{0} ? T{1} : static_cast<T>(alpha) * std::exp(x));
-  }
-  float alpha, gamma;
 };
 
 struct ShrinkAttributes {
