@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "qat/base/log.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/passes/scaffold.h"
 #include "tools/command.h"
@@ -67,14 +68,31 @@ bool belongsToQuantizer(const Value& value) {
   });
 }
 
+// Codes of four bits are two to a byte in files.
+int64_t bytesOf(const Tensor& tensor, ElementType type) {
+  const bool is_narrow = storageType(type) != type;
+  const auto bytes = tensor.size() * static_cast<int64_t>(elementSize(type));
+  return is_narrow ? (bytes + 1) / 2 : bytes;
+}
+
+// The codes and scales of a weight that has a quantizer, else what it has.
+int64_t quantizedBytes(const Value& value, const Tensor& tensor) {
+  for (const Use& use : value.uses()) {
+    if (!isFakeQuantize(*use.node)) continue;
+    const auto& spec = use.node->attributes<QuantizerSpec>();
+    return bytesOf(tensor, spec.codeType()) +
+           4 * use.node->input(kFakeQuantizeScale)->variable->value.size();
+  }
+  return bytesOf(tensor, tensor.type());
+}
+
 struct Sizes {
   int64_t parameters = 0;
   int64_t float_bytes = 0;
   int64_t quantized_bytes = 0;
 };
 
-// FP32 counts every parameter with 4 bytes; quantized, weights with a quantizer have 1 and their
-// scales 4, the rest what it has.
+// FP32 counts every parameter with 4 bytes.
 Sizes sizesOf(const Graph& graph) {
   Sizes sizes;
   for (const auto& value : graph.values()) {
@@ -85,17 +103,12 @@ Sizes sizesOf(const Graph& graph) {
     const Tensor& tensor = is_weight ? value->variable->value : value->constant;
     if (tensor.size() <= 1) continue;
     if (belongsToQuantizer(*value)) {
-      sizes.quantized_bytes += static_cast<int64_t>(tensor.bytes());
+      sizes.quantized_bytes += bytesOf(tensor, tensor.type());
       continue;
-    }
-    bool quantized = false;
-    for (const Use& use : value->uses()) {
-      quantized = quantized || use.node->op().name == "FakeQuantize";
     }
     sizes.parameters += tensor.size();
     sizes.float_bytes += 4 * tensor.size();
-    sizes.quantized_bytes +=
-        quantized ? tensor.size() + 4 * tensor.dims()[0] : static_cast<int64_t>(tensor.bytes());
+    sizes.quantized_bytes += quantizedBytes(*value, tensor);
   }
   return sizes;
 }

@@ -19,6 +19,7 @@ namespace simaqat {
 // a weight's looks at the weight as it is, at each step:
 //   "channel_max": scale = max(abs) / qmax
 //   "channel_mse": the scale with the least squared error (range_search.h)
+//   "tensor_range": the tensor's least and greatest value, affine, one scale for all
 // and either may learn it, from the gradient of the loss:
 //   "lsq": Esser 2020; the zero point is that of a symmetric quantizer
 //   "lsq_plus": Bhalgat 2020; the offset is learned too
@@ -64,10 +65,12 @@ struct QuantizerSpec {
   }
   // From the tensor itself.
   bool followsWeight() const { return observer == "channel_max" || observer == "channel_mse"; }
+  bool followsTensor() const { return observer == "tensor_range"; }
   bool learnsScale() const { return observer == "lsq" || learnsOffset(); }
   bool learnsOffset() const { return observer == "lsq_plus"; }
   bool isKnown() const {
-    return observesRange() || followsWeight() || learnsScale() || observer == "fixed";
+    return observesRange() || followsWeight() || followsTensor() || learnsScale() ||
+           observer == "fixed";
   }
   // The narrowest ONNX type that holds the codes.
   ElementType codeType() const;

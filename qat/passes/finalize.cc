@@ -146,6 +146,7 @@ class ActivationLowering {
     Node* before = instead != nullptr ? instead : nodeBehind(value);
     Value* code = graph_.add("QuantizeLinear", value->name() + "/quantize",
                              {value, codes.scale, codes.zero_point}, nullptr, before);
+    if (value->isConstant()) code = folded(code);
     Value* result = graph_.add("DequantizeLinear", value->name() + "/dequantize",
                                {code, codes.scale, codes.zero_point}, nullptr, before);
     if (instead != nullptr) return result;
@@ -158,6 +159,20 @@ class ActivationLowering {
     }
     result->quantizer = value->quantizer;
     return result;
+  }
+
+  // A stored operand ships as its codes.
+  Value* folded(Value* code) {
+    Node* node = code->producer();
+    ThreadPool pool(1);
+    std::vector<Tensor> inputs;
+    for (const Value* input : node->inputs()) inputs.push_back(input->constant);
+    const std::string name = code->name();
+    Value* constant =
+        graph_.addConstant(name + "/codes", evaluateOnHost(graph_, *node, inputs, pool)[0]);
+    graph_.replaceUses(code, constant);
+    graph_.removeNode(node);
+    return constant;
   }
 
   Node* nodeBehind(const Value* value) const {

@@ -15,6 +15,11 @@ bool hasIntegerKernel(const Node& node) {
   return kOperators.count(node.op().qualifiedName()) != 0;
 }
 
+bool wantsQuantizedOperands(const Node& node) {
+  static const std::set<std::string> kOperators = {"Add", "Concat", "Mul", "Where"};
+  return kOperators.count(node.op().qualifiedName()) != 0;
+}
+
 bool feedsIntegerKernel(const Value* value) {
   return std::any_of(value->uses().begin(), value->uses().end(), [](const Use& use) {
     if (hasIntegerKernel(*use.node)) return true;

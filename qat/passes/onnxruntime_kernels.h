@@ -9,6 +9,9 @@ namespace simaqat {
 // kernel, or none at all: where it only moves codes, or is folded into its neighbour.
 bool hasIntegerKernel(const Node& node);
 
+// Whether that kernel wants every float operand quantized, those that are stored too.
+bool wantsQuantizedOperands(const Node& node);
+
 // Whether a node that uses the value, directly or behind operators that share its quantizer, has
 // one.
 bool feedsIntegerKernel(const Value* value);

@@ -63,6 +63,17 @@ void refreshObserved(Node& node) {
   setFirst(node, kFakeQuantizeZeroPoint, static_cast<float>(parameters.zero_point));
 }
 
+void refreshTensorRange(const Graph& graph, Node& node) {
+  const Tensor tensor = storedTensor(graph, node.input(0));
+  const float* values = tensor.data<float>();
+  if (tensor.size() == 0) return;
+  const auto [lo, hi] = std::minmax_element(values, values + tensor.size());
+  const ScaleAndZeroPoint parameters =
+      scaleFromRange(node.attributes<QuantizerSpec>(), *lo, *hi);
+  setFirst(node, kFakeQuantizeScale, parameters.scale);
+  setFirst(node, kFakeQuantizeZeroPoint, static_cast<float>(parameters.zero_point));
+}
+
 }  // namespace
 
 void refreshQuantizers(Graph& graph) {
@@ -76,6 +87,8 @@ void refreshQuantizers(Graph& graph) {
         Tensor& scale = node->input(kFakeQuantizeScale)->variable->value;
         scale = weightScales(graph, *node).reshaped(scale.dims());
       }
+    } else if (spec.followsTensor()) {
+      if (isStored(node->input(0))) refreshTensorRange(graph, *node);
     } else if (spec.learnsScale()) {
       refreshLearned(graph, *node);
     }

@@ -7,11 +7,11 @@
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
-#include "qat/ir/fake_quantize.h"
-#include "qat/passes/scaffold.h"
+#include "qat/passes/bind_quantizers.h"
 
 namespace simaqat {
 namespace {

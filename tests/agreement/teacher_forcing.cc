@@ -17,7 +17,7 @@ bool isActivationQuantizer(const Node& node) {
   if (node.input(0) == nullptr || node.input(0)->isConstant()) return false;
   const std::string op = node.op().qualifiedName();
   if (op == "QuantizeLinear") return true;
-  return op == "simaqat::FakeQuantize" && !node.attributes<QuantizerSpec>().perChannel();
+  return op == "simaqat::FakeQuantize" && !node.attributes<QuantizerSpec>().is_weight;
 }
 
 // Each activation quantizer's result becomes an output, and an input takes its place.

@@ -13,6 +13,7 @@
 #include "qat/onnx/export.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
+#include "qat/passes/bind_quantizers.h"
 #include "qat/passes/canonicalize.h"
 #include "qat/passes/finalize.h"
 #include "qat/passes/refresh_quantizers.h"

@@ -293,6 +293,28 @@ TEST_CASE("nodes that the recipe leaves float") {
   check(kDense, {}, options);
 }
 
+TEST_CASE("stored operands of Add, Mul, Concat and Where") {
+  check(R"(
+    input %x : float[N, 4, 6, 6]
+    weight %scale : float[4, 1, 1] = [...]
+    weight %shift : float[4, 1, 1] = [...]
+    weight %w : float[5, 4, 1, 1] = [...]
+    constant %half : float[] = [-0.37]
+    %m = Mul(%x, %scale)
+    %c = Conv(%m, %w)
+    %a = Mul(%c, %half)
+    %b = Conv(%m, %w)
+    %s = Add(%a, %b)
+    output s = %s)");
+  check(R"(
+    input %x : float[N, 4]
+    weight %token : float[4, 3] = [...]
+    weight %position : float[4, 7] = [...]
+    %c = Concat(%token, %x) {axis = 1}
+    %y = Add(%c, %position)
+    output y = %y)");
+}
+
 TEST_CASE("every width, sign, observer and granularity of a recipe") {
   const auto with = [](const std::function<void(ScaffoldOptions&)>& choose) {
     ScaffoldOptions options;

@@ -1,3 +1,4 @@
+#include "qat/passes/bind_quantizers.h"
 #include "qat/passes/scaffold.h"
 
 #include "tests/catch.h"
@@ -261,6 +262,44 @@ TEST_CASE("quantizers bound from a file are those that were placed") {
   graph.dropUnused();
   bindQuantizers(graph);
   CHECK(linesWith(graph, "") == text);
+}
+
+TEST_CASE("stored operands beside quantized values have quantizers of their own") {
+  Graph graph = parse(R"(
+    input %x : float[N, 4]
+    input %z : int64[N, 4]
+    weight %scale : float[4] = [1, ...]
+    constant %half : float[] = [0.5]
+    constant %one : int64[] = [1]
+    %m = Mul(%x, %scale)
+    %a = Add(%m, %half)
+    %s = Neg(%a)
+    %b = Add(%s, %half)
+    %i = Add(%z, %one)
+    output b = %b
+    output s = %s
+    output a = %a
+    output i = %i)");
+  scaffold(graph, {});
+  const Node& mul = producerOf(graph, "m");
+  CHECK(mul.input(1)->name() == "scale/fake_quantize");
+  CHECK(mul.input(1)->quantizer->spec.observer == "tensor_range");
+  CHECK(mul.input(1)->quantizer->spec.toString() == "uint8 per tensor");
+  const Value* half = producerOf(graph, "a/raw").input(1);
+  CHECK(half->name() == "half/fake_quantize");
+  CHECK(producerOf(graph, "b/raw").input(1) == half);
+  CHECK(producerOf(graph, "i").input(1)->name() == "one");
+}
+
+TEST_CASE("an infinity stays float") {
+  Graph graph = parse(R"(
+    input %x : float[N, 4]
+    input %where : bool[N, 4]
+    constant %mask : float[] = [-inf]
+    %y = Where(%where, %mask, %x)
+    output y = %y)");
+  scaffold(graph, {});
+  CHECK(producerOf(graph, "y/raw").input(1)->name() == "mask");
 }
 
 }  // namespace

@@ -75,6 +75,8 @@ class Specializer {
     bool bypass = calibrates;
     if (spec_.followsWeight()) {
       if (!calibrates) node_.setInput(kFakeQuantizeScale, weightScale());
+    } else if (spec_.followsTensor()) {
+      if (!calibrates) followTensor();
     } else if (spec_.observesRange()) {
       if (calibrates || (mode_.mode == Mode::kTrain && !mode_.freeze_observers)) {
         observe();
@@ -109,6 +111,17 @@ class Specializer {
     options.before = &node_;
     options.output_count = 2;
     return graph_.addNode(op_type, node_.name(), inputs, wrapAttributes(spec), options)->outputs();
+  }
+
+  // As the first batch of an observer that has seen none.
+  void followTensor() {
+    const auto unset = [&](float end) {
+      return graph_.addConstant(node_.name() + "/unset", Tensor::scalar(end));
+    };
+    const std::vector<Value*> range =
+        add("simaqat::ObserveRange", {node_.input(0), unset(kUnsetMin), unset(kUnsetMax)}, spec_);
+    const std::vector<Value*> parameters = add("simaqat::RangeToScale", range, spec_);
+    for (size_t i = 0; i < 2; ++i) node_.setInput(kFakeQuantizeScale + i, parameters[i]);
   }
 
   // Two variables take these values after the step.
