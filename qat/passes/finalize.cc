@@ -60,22 +60,13 @@ class ActivationLowering {
         lower(node);
       } else if (sharesQuantizer(*node)) {
         for (Value* output : node->outputs()) {
-          if (output->quantizer != nullptr && hasMovers(*output->quantizer)) {
-            addPair(output, codesOf(output->quantizer));
-          }
+          if (output->quantizer != nullptr) addPair(output, codesOf(output->quantizer));
         }
       }
     }
   }
 
  private:
-  // Values that were only moved lie on the grid already; a pair behind lets ONNX Runtime move codes
-  // instead, which it has no kernels for at 4 bits, and fails to load.
-  static bool hasMovers(const Quantizer& quantizer) {
-    const ElementType codes = quantizer.spec.codeType();
-    return storageType(codes) == codes;
-  }
-
   // One pair of constants for each quantizer.
   Codes codesOf(const Quantizer* quantizer) {
     const auto [it, fresh] = codes_.emplace(quantizer, Codes{});
