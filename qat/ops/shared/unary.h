@@ -29,6 +29,19 @@ void evaluateUnary(const EvalContext& c) {
   });
 }
 
+template <class Function>
+void functionBlock([[maybe_unused]] const Node& node, const float* const* in, float* out,
+                   int64_t n) {
+  const auto f = makeFunction<Function>(node);
+  for (int64_t i = 0; i < n; ++i) out[i] = f(in[0][i]);
+}
+template <class Function>
+void functionGradientBlock([[maybe_unused]] const Node& node, const float* const* in, float* out,
+                           int64_t n) {
+  const auto f = makeFunction<Function>(node);
+  for (int64_t i = 0; i < n; ++i) out[i] = f.gradient(in[0][i], in[1][i]);
+}
+
 // For functions that integers have, too.
 template <class Function>
 void evaluateUnaryNumber(const EvalContext& c) {
@@ -48,6 +61,13 @@ inline OpDefinition unaryDefinition(const char* name, EvalFunction evaluate,
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;
   op.examples = [] { return std::vector<OpExample>{{"", {}, {exampleTensor({2, 3, 4})}}}; };
+  return op;
+}
+
+template <class Function>
+OpDefinition functionDefinition(const char* name, GradientRule gradient) {
+  OpDefinition op = unaryDefinition(name, evaluateUnary<Function>, gradient);
+  op.pointwise.block = functionBlock<Function>;
   return op;
 }
 
@@ -76,6 +96,7 @@ OpDefinition functionGradientDefinition(const char* name) {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcast;
   op.evaluate = evaluateFunctionGradient<Function>;
+  op.pointwise.block = functionGradientBlock<Function>;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}, {1, 0}};
   return op;
