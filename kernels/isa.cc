@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/elementwise.h"
+#include "kernels/matrix_tiles.h"
 #include "qat/base/error.h"
 
 namespace simaqat::kernels {
@@ -14,6 +15,8 @@ const char* isaName(Isa isa) {
       return "avx512";
     case Isa::kAvx512Vnni:
       return "avx512vnni";
+    case Isa::kAmx:
+      return "amx";
     case Isa::kBaseline:
       break;
   }
@@ -28,7 +31,8 @@ Isa detectedIsa() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return __builtin_cpu_supports("avx512vnni") ? Isa::kAvx512Vnni : Isa::kAvx512;
+    if (!__builtin_cpu_supports("avx512vnni")) return Isa::kAvx512;
+    return hasMatrixTiles() ? Isa::kAmx : Isa::kAvx512Vnni;
   }
 #endif
   return Isa::kBaseline;
@@ -36,14 +40,14 @@ Isa detectedIsa() {
 
 Isa chosenIsa(const char* forced, Isa detected) {
   if (forced == nullptr || *forced == '\0') return detected;
-  for (Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni}) {
+  for (Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
     if (std::strcmp(forced, isaName(isa)) != 0) continue;
     if (isa > detected) {
       throw usageError("SIMAQAT_ISA: this CPU has {}, not {}", isaName(detected), forced);
     }
     return isa;
   }
-  throw usageError("SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512 or avx512vnni, got '{}'",
+  throw usageError("SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512, avx512vnni or amx, got '{}'",
                    forced);
 }
 
@@ -65,6 +69,12 @@ const KernelTable& kernelsOf(Isa isa) {
       avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
       avx512vnni::multiplyCodes,
   };
+  static constexpr KernelTable kAmxTable = {
+      Isa::kAmx,             avx512::fakeQuantize, avx512::fakeQuantizeGrad,
+      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
+      avx512vnni::multiplyCodes,
+  };
+  if (isa == Isa::kAmx) return kAmxTable;
   if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
   if (isa == Isa::kAvx512) return kAvx512Table;
 #endif

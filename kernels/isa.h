@@ -2,7 +2,8 @@
 //
 // The program is compiled for the baseline (AVX2 with FMA, or Arm's NEON). The best that the CPU
 // has beyond it is chosen once; SIMAQAT_ISA forces a lower choice, for tests. Versions of one
-// kernel in this table agree bit for bit.
+// kernel in this table agree bit for bit. With "amx" convolutions of quantized values and their gradients
+// run on other kernels (matrix_conv.h), whose gradients have other bits.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,7 @@ enum class Isa {
   kBaseline,    // "avx2" on x86-64, "neon" on Arm
   kAvx512,      // "avx512": F, BW, DQ and VL
   kAvx512Vnni,  // "avx512vnni"
+  kAmx,         // "amx": matrix tiles of 8-bit codes and of bfloat16, matrix_tiles.h
 };
 const char* isaName(Isa isa);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/code_product.h"
+#include "kernels/code_rows.h"
 #include "kernels/isa.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
@@ -20,7 +21,7 @@ namespace {
 // Positions come in vectors of kLanes: where those are shorter, the lanes behind are not used.
 static_assert(kLanes <= kCodeLanes);
 
-constexpr int64_t kWord = 4;  // codes of a word
+constexpr int64_t kWord = kCodesOfWord;
 
 WindowSum wordSum(const ConvShape& shape) {
   WindowSum sum = forwardSum(collapsed(shape));
@@ -54,47 +55,6 @@ inline int32_t roundToInteger(float v) {
   std::memcpy(&bits, &shifted, sizeof(bits));
   return bits - 0x4b400000;
 }
-
-// Rows of words for fillBuffer.
-struct CodeRows {
-  void copy(int64_t image, int64_t word, int64_t at, const RowCut& cut, uint32_t* out) const {
-    const int64_t group = word / group_words;
-    const int64_t channel = word % group_words * kWord;
-    const uint8_t* row[kWord];
-    for (int64_t i = 0; i < kWord; ++i) {
-      // Behind the last channel the weights are zero, and any code will do.
-      const int64_t from = std::min(channel + i, group_channels - 1);
-      row[i] = source + (image * image_channels + group * group_channels + from) * plane + at +
-               cut.begin;
-    }
-    outside(0, cut.first, out);
-    if (cut.step == 1) {
-      words(row, cut.first, cut.end, 1, out);
-    } else {
-      words(row, cut.first, cut.end, cut.step, out);
-    }
-    outside(cut.end, cut.count, out);
-  }
-  void outside(const RowCut& cut, uint32_t* out) const { outside(0, cut.count, out); }
-  void outside(int64_t begin, int64_t end, uint32_t* out) const {
-    std::fill(out + begin, out + end, static_cast<uint32_t>(zero_point) * 0x01010101u);
-  }
-
-  void words(const uint8_t* const* row, int64_t begin, int64_t end, int64_t step,
-             uint32_t* out) const {
-    const uint8_t *r0 = row[0], *r1 = row[1], *r2 = row[2], *r3 = row[3];
-    for (int64_t i = begin; i < end; ++i) {
-      out[i] = static_cast<uint32_t>(r0[i * step]) | static_cast<uint32_t>(r1[i * step]) << 8 |
-               static_cast<uint32_t>(r2[i * step]) << 16 |
-               static_cast<uint32_t>(r3[i * step]) << 24;
-    }
-  }
-
-  const uint8_t* source;
-  int64_t image_channels, plane;
-  int64_t group_words, group_channels;
-  int32_t zero_point;
-};
 
 // The codes of one block of channels, and their sums times the zero point.
 void packWeights(const WindowSum& sum, const float* w, int64_t group_channels,
@@ -202,16 +162,15 @@ size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
       .memory.used();
 }
 
-void quantizedConv(const ConvShape& shape, const uint8_t* x, float x_scale, float x_zero_point,
-                   const float* w, const float* w_scale, const float* bias, float* y,
-                   std::byte* workspace, ThreadPool& pool) {
+void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
+                   const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
   const WindowSum sum = wordSum(shape);
   const auto &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   if (sum.batch == 0 || a0.count <= 0 || a1.count <= 0 || a2.count <= 0) return;
   const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
   const Memory m(sum, tiling, pool.threads(), workspace);
-  const auto zero_point = std::isfinite(x_zero_point) ? static_cast<int32_t>(x_zero_point) : 0;
-  const Arguments a{x, x_scale, zero_point, w_scale, bias, y, shape.in_channels / shape.group};
+  const auto zero_point = std::isfinite(x.zero_point) ? static_cast<int32_t>(x.zero_point) : 0;
+  const Arguments a{x.codes, x.scale, zero_point, w_scale, bias, y, shape.in_channels / shape.group};
 
   fillTapOffsets(sum, tiling, m.tap_offsets);
   const int64_t channel_weights = a.group_channels * sum.kernelSize();

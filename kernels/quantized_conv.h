@@ -1,7 +1,7 @@
 // Convolution of quantized values in integers, exactly:
 //
-//   y[n, o, p] = bias[o] + x_scale * w_scale[o] * sum of (code(x) - x_zero_point) * code(w)
-// over the window, where x is given by its codes, 0..255, of x = (code(x) - x_zero_point) * x_scale,
+//   y[n, o, p] = bias[o] + x.scale * w_scale[o] * sum of (code(x) - x.zero_point) * code(w)
+// over the window, where x is given by its codes, 0..255, of x = (code(x) - x.zero_point) * x.scale,
 // and w = code(w) * w_scale[o] with codes -128..127 by what fake quantization has left of it. The
 // sum is exact, so y is rounded once where a float convolution rounds at every tap. Shapes and
 // layout are those of conv.h; so is what y does not depend on.
@@ -18,8 +18,7 @@ bool quantizedConvFits(const ConvShape& shape);
 
 // w_scale has one element for each output channel. bias may be null.
 size_t quantizedConvWorkspace(const ConvShape& shape, int threads);
-void quantizedConv(const ConvShape& shape, const uint8_t* x, float x_scale, float x_zero_point,
-                   const float* w, const float* w_scale, const float* bias, float* y,
-                   std::byte* workspace, ThreadPool& pool);
+void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
+                   const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
 
 }  // namespace simaqat::kernels

@@ -52,7 +52,7 @@ void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset)
 }
 
 int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                    PositionVector* vectors) {
+                    PositionVector* vectors, int64_t lanes) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   const int64_t target_image = sum.group * sum.target_channels * sum.targetPlane();
   int64_t count = 0;
@@ -63,9 +63,9 @@ int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange&
       const int64_t h = a1.out_begin + (range.row + r) * a1.out_step;
       const int64_t target_row =
           (range.image + n) * target_image + (d * a1.out_size + h) * a2.out_size + a2.out_begin;
-      for (int64_t c = 0; c < range.columns; c += kLanes) {
+      for (int64_t c = 0; c < range.columns; c += lanes) {
         vectors[count++] = {source_row + c, target_row + (range.column + c) * a2.out_step,
-                            std::min<int64_t>(kLanes, range.columns - c)};
+                            std::min<int64_t>(lanes, range.columns - c)};
       }
     }
   }

@@ -76,12 +76,15 @@ struct Tiling {
   static constexpr int64_t kWork = 1 << 18;
 
   // `tiles`: how many tiles there should be at least, if there is work for them.
-  Tiling(const WindowSum& sum, int64_t channels, int64_t tiles) : channels(channels) {
+  // buffer_floats: what a buffer should not exceed.
+  Tiling(const WindowSum& sum, int64_t channels, int64_t tiles,
+         int64_t buffer_floats = kBufferFloats)
+      : channels(channels) {
     const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
     rows = a1.count;
     columns = a2.count;
-    while (bufferFloats(sum, 1, columns) > kBufferFloats && columns > 4 * kLanes) halve(columns);
-    while (bufferFloats(sum, rows, columns) > kBufferFloats && rows > 1) rows = ceilDiv(rows, 2);
+    while (bufferFloats(sum, 1, columns) > buffer_floats && columns > 4 * kLanes) halve(columns);
+    while (bufferFloats(sum, rows, columns) > buffer_floats && rows > 1) rows = ceilDiv(rows, 2);
     const int64_t work_of_position =
         sum.taps() / sum.source_channels * channels * sum.target_channels;
     const int64_t outer = sum.batch * sum.group * a0.count;
@@ -104,7 +107,7 @@ struct Tiling {
 
     images = 1;
     if (row_tiles == 1 && column_tiles == 1) {
-      const int64_t fit = kBufferFloats / std::max<int64_t>(image_floats, 1);
+      const int64_t fit = buffer_floats / std::max<int64_t>(image_floats, 1);
       const int64_t vectors = rows * ceilDiv(columns, kLanes);
       const int64_t enough = ceilDiv(kVectors, std::max<int64_t>(vectors, 1));
       const int64_t fair = sum.batch * sum.group / tiles;
@@ -161,9 +164,9 @@ struct TileRange {
 // The table of tap offsets into a tile's buffer, in the order [channel, tap 0, tap 1, tap 2].
 void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset);
 
-// The tile's positions, row by row; returns their number of vectors.
+// The tile's positions, row by row, in vectors of `lanes`; returns their number of vectors.
 int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                    PositionVector* vectors);
+                    PositionVector* vectors, int64_t lanes = kLanes);
 
 // How a row of a phase is cut out of a row of the source: out[i] = row[begin + i * step], for i in
 // [0, count), and zero where that is outside the row. count is in whole vectors.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "qat/ops/shared/broadcast.h"
@@ -35,13 +36,16 @@ void evaluate(const EvalContext& c) {
 }
 
 void block(const Node&, const float* const* in, float* out, int64_t n) {
-  const float infinity = std::numeric_limits<float>::infinity();
-  for (int64_t i = 0; i < n; ++i) {
-    const float lo = in[1] == nullptr ? -infinity : in[1][i];
-    const float hi = in[2] == nullptr ? infinity : in[2][i];
-    const float low = in[0][i] < lo ? lo : in[0][i];
-    out[i] = low > hi ? hi : low;
+  const float* x = in[0];
+  if (const float* lo = in[1]) {
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i] < lo[i] ? lo[i] : x[i];
+    x = out;
   }
+  if (const float* hi = in[2]) {
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i] > hi[i] ? hi[i] : x[i];
+    x = out;
+  }
+  if (x != out) std::copy_n(x, n, out);
 }
 
 void gradient(GradientContext& c) {

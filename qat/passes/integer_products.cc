@@ -66,6 +66,14 @@ void useIntegers(Graph& graph, Node& conv) {
   graph.removeNode(&conv);
 }
 
+// The scale of weights that are fake-quantized.
+void tellScale(Node& input_gradient) {
+  const Node* w = weightQuantizerOf(input_gradient.input(1));
+  if (w != nullptr && input_gradient.inputCount() == 2) {
+    input_gradient.setInput(2, w->input(kFakeQuantizeScale));
+  }
+}
+
 // Gradients that need a value read its codes, where they are there.
 void readCodes(Node& node, size_t index, bool with_parameters) {
   const Node* values = node.input(index)->producer();
@@ -83,6 +91,7 @@ void useIntegerProducts(Graph& graph) {
     const std::string name = node->op().qualifiedName();
     if (name == "Conv") useIntegers(graph, *node);
     if (name == "simaqat::ConvWeightGradient") readCodes(*node, 0, true);
+    if (name == "simaqat::ConvInputGradient") tellScale(*node);
     // Codes have their values' order.
     if (name == "simaqat::MaxPoolGradient") readCodes(*node, 1, false);
   }

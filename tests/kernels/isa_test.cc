@@ -11,9 +11,11 @@ TEST_CASE("an instruction set is forced by name") {
   CHECK(chosenIsa("", Isa::kAvx512Vnni) == Isa::kAvx512Vnni);
   CHECK(chosenIsa(baseline, Isa::kAvx512Vnni) == Isa::kBaseline);
   CHECK(chosenIsa("avx512", Isa::kAvx512Vnni) == Isa::kAvx512);
-  CHECK(chosenIsa("avx512vnni", Isa::kAvx512Vnni) == Isa::kAvx512Vnni);
+  CHECK(chosenIsa("avx512vnni", Isa::kAmx) == Isa::kAvx512Vnni);
+  CHECK(chosenIsa(nullptr, Isa::kAmx) == Isa::kAmx);
   CHECK_THROWS_AS(chosenIsa("avx512", Isa::kBaseline), Error);
   CHECK_THROWS_AS(chosenIsa("avx512vnni", Isa::kAvx512), Error);
+  CHECK_THROWS_AS(chosenIsa("amx", Isa::kAvx512Vnni), Error);
   CHECK_THROWS_WITH(chosenIsa("sse9", Isa::kAvx512), Catch::Matchers::ContainsSubstring("sse9"));
 }
 

@@ -49,7 +49,7 @@ struct Quantized {
     ThreadPool pool(threads);
     auto workspace = dirtyWorkspace(quantizedConvWorkspace(shape, threads));
     std::vector<float> y(static_cast<size_t>(sizeOfY(shape)));
-    quantizedConv(shape, x_codes.data(), x_scale, static_cast<float>(zero_point), w.data(),
+    quantizedConv(shape, {x_codes.data(), x_scale, static_cast<float>(zero_point)}, w.data(),
                   w_scale.data(), bias.data(), y.data(), workspace.data(), pool);
     return y;
   }

@@ -4,6 +4,7 @@
 
 #include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
+#include "qat/passes/store_codes.h"
 #include "qat/train/step_graph.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
@@ -38,6 +39,7 @@ TEST_CASE("convolutions of quantized values multiply codes, depthwise ones do no
   Graph graph = evaluationOf(stored);
   roundBiases(graph);
   const std::vector<Tensor> before = run(graph, {x});
+  storeCodes(graph);
   useIntegerProducts(graph);
   CHECK(countNodes(graph, "simaqat::QuantizedConv") == 2);
   CHECK(countNodes(graph, "Conv") == 1);
@@ -62,6 +64,7 @@ TEST_CASE("convolutions of quantized values multiply codes, depthwise ones do no
 
 TEST_CASE("float operands, and what moves values off the grid, stay") {
   Graph plain = parse(kNetwork);
+  storeCodes(plain);
   useIntegerProducts(plain);
   CHECK(countNodes(plain, "simaqat::QuantizedConv") == 0);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "qat/ops/shared/broadcast.h"
@@ -17,10 +18,16 @@ void evaluate(const EvalContext& c) {
 }
 
 void block(const Node&, const float* const* in, float* out, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    const bool above = in[2] == nullptr || in[1][i] > in[2][i];
-    const bool below = in[3] == nullptr || in[1][i] < in[3][i];
-    out[i] = above & below ? in[0][i] : 0.0f;
+  // out may be y: what it says is read before it is written.
+  const float *dy = in[0], *y = in[1], *lo = in[2], *hi = in[3];
+  if (lo != nullptr && hi != nullptr) {
+    for (int64_t i = 0; i < n; ++i) out[i] = (y[i] > lo[i]) & (y[i] < hi[i]) ? dy[i] : 0.0f;
+  } else if (lo != nullptr) {
+    for (int64_t i = 0; i < n; ++i) out[i] = y[i] > lo[i] ? dy[i] : 0.0f;
+  } else if (hi != nullptr) {
+    for (int64_t i = 0; i < n; ++i) out[i] = y[i] < hi[i] ? dy[i] : 0.0f;
+  } else {
+    std::copy_n(dy, n, out);
   }
 }
 

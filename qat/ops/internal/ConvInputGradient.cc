@@ -1,10 +1,12 @@
+#include "kernels/matrix_conv.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/convolution.h"
 
 namespace simaqat::ops {
 namespace {
 
-// dx of Conv, from inputs (dy, w); attribute 'shape' is x's.
+// dx of Conv, from inputs (dy, w); attribute 'shape' is x's. A third input says that w is fake-quantized:
+// its scale for each output channel.
 
 void infer(InferContext& c) {
   c.setOutput(0, c.input(0).element, toShape(c.node.attributes<ConvGradientAttributes>().shape));
@@ -27,8 +29,15 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
-  kernels::convInputGrad(shapeOf(c), c.in(0).data<float>(), c.in(1).data<float>(),
-                         c.out().data<float>(), c.workspace, c.pool);
+  const kernels::ConvShape shape = shapeOf(c);
+  const float* dy = c.in(0).data<float>();
+  const float* w = c.in(1).data<float>();
+  if (c.hasIn(2) && kernels::convFitsMatrixTiles(shape)) {
+    kernels::matrixInputGrad(shape, dy, w, c.in(2).data<float>(), c.out().data<float>(),
+                             c.workspace, c.pool);
+  } else {
+    kernels::convInputGrad(shape, dy, w, c.out().data<float>(), c.workspace, c.pool);
+  }
 }
 
 kernels::ConvShape staticShapeOf(const Node& node) {
@@ -37,7 +46,10 @@ kernels::ConvShape staticShapeOf(const Node& node) {
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(kernels::convInputGradWorkspace(staticShapeOf(node), threads));
+  const kernels::ConvShape shape = staticShapeOf(node);
+  const bool on_tiles = node.input(2) != nullptr && kernels::convFitsMatrixTiles(shape);
+  return static_cast<int64_t>(on_tiles ? kernels::matrixInputGradWorkspace(shape, threads)
+                                       : kernels::convInputGradWorkspace(shape, threads));
 }
 
 }  // namespace
@@ -46,7 +58,8 @@ OpDefinition defineConvInputGradient() {
   OpDefinition op;
   op.name = "ConvInputGradient";
   op.domain = "simaqat";
-  op.min_inputs = op.max_inputs = 2;
+  op.min_inputs = 2;
+  op.max_inputs = 3;
   op.make_attributes = &makeAttributes<ConvGradientAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;

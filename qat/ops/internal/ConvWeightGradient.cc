@@ -1,3 +1,4 @@
+#include "kernels/matrix_conv.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/convolution.h"
 
@@ -28,14 +29,18 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
-  const auto grad = [&](const auto& x) {
-    kernels::convWeightGrad(shapeOf(c), x, c.in(1).data<float>(), c.out().data<float>(),
-                            c.workspace, c.pool);
-  };
-  if (c.hasIn(2)) {
-    grad(kernels::Codes{c.in(0).data<uint8_t>(), *c.in(2).data<float>(), *c.in(3).data<float>()});
+  const kernels::ConvShape shape = shapeOf(c);
+  const float* dy = c.in(1).data<float>();
+  float* dw = c.out().data<float>();
+  if (!c.hasIn(2)) {
+    kernels::convWeightGrad(shape, c.in(0).data<float>(), dy, dw, c.workspace, c.pool);
+    return;
+  }
+  const kernels::Codes x{c.in(0).data<uint8_t>(), *c.in(2).data<float>(), *c.in(3).data<float>()};
+  if (kernels::convFitsMatrixTiles(shape)) {
+    kernels::matrixWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
   } else {
-    grad(c.in(0).data<float>());
+    kernels::convWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
   }
 }
 
@@ -45,7 +50,10 @@ kernels::ConvShape staticShapeOf(const Node& node) {
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(kernels::convWeightGradWorkspace(staticShapeOf(node), threads));
+  const kernels::ConvShape shape = staticShapeOf(node);
+  const bool on_tiles = node.input(2) != nullptr && kernels::convFitsMatrixTiles(shape);
+  return static_cast<int64_t>(on_tiles ? kernels::matrixWeightGradWorkspace(shape, threads)
+                                       : kernels::convWeightGradWorkspace(shape, threads));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "kernels/matrix_conv.h"
 #include "kernels/quantized_conv.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/convolution.h"
@@ -47,14 +48,19 @@ void kernel(const EvalContext& c) {
   const kernels::ConvShape shape = shapeOf(c.node);
   SIMAQAT_CHECK(kernels::quantizedConvFits(shape) && c.in(kWeightScale).size == shape.out_channels, "{}",
                 c.node.describe());
-  kernels::quantizedConv(shape, c.in(kX).data<uint8_t>(), *c.in(kScale).data<float>(),
-                         *c.in(kZeroPoint).data<float>(), c.in(kW).data<float>(), c.in(kWeightScale).data<float>(),
-                         c.hasIn(kBias) ? c.in(kBias).data<float>() : nullptr,
-                         c.out().data<float>(), c.workspace, c.pool);
+  const float* bias = c.hasIn(kBias) ? c.in(kBias).data<float>() : nullptr;
+  const kernels::Codes x{c.in(kX).data<uint8_t>(), *c.in(kScale).data<float>(),
+                         *c.in(kZeroPoint).data<float>()};
+  const auto convolve = kernels::convFitsMatrixTiles(shape) ? kernels::matrixConv : kernels::quantizedConv;
+  convolve(shape, x, c.in(kW).data<float>(), c.in(kWeightScale).data<float>(), bias,
+           c.out().data<float>(), c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(kernels::quantizedConvWorkspace(shapeOf(node), threads));
+  const kernels::ConvShape shape = shapeOf(node);
+  return static_cast<int64_t>(kernels::convFitsMatrixTiles(shape)
+                                  ? kernels::matrixConvWorkspace(shape, threads)
+                                  : kernels::quantizedConvWorkspace(shape, threads));
 }
 
 }  // namespace

@@ -23,9 +23,9 @@ class CodeSink {
 
   void put(int64_t at, const float* x, int64_t n) {
     kernels::kernels().quantizeUint8(x, n, scale_, zero_point_, qmin_, qmax_, codes_ + at);
-    bool nan = false;
-    for (int64_t i = 0; i < n; ++i) nan |= x[i] != x[i];
-    if (nan) has_nan_.store(true, std::memory_order_relaxed);
+    uint32_t nan = 0;
+    for (int64_t i = 0; i < n; ++i) nan |= x[i] != x[i] ? 1u : 0u;
+    if (nan != 0) has_nan_.store(true, std::memory_order_relaxed);
   }
   float checkedScale() const {
     return has_nan_ ? std::numeric_limits<float>::quiet_NaN() : scale_;
