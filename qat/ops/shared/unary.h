@@ -63,7 +63,9 @@ void evaluateFunctionGradient(const EvalContext& c) {
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     mapBinary<T, T>(c, [f = makeFunction<Function>(c.node)](T dy, T x) {
-      return static_cast<T>(f.gradient(dy, x));
+      const auto dx = static_cast<T>(f.gradient(dy, x));
+      // Whatever the derivative is, as in GradientProduct.
+      return dy == T{0} ? T{0} : dx;
     });
   });
 }
