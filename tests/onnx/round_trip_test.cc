@@ -102,6 +102,22 @@ TEST_CASE("a scaffolded file comes back as the same graph") {
   CHECK(sameBytes(serializeModel(again, 17), bytes));
 }
 
+TEST_CASE("stochastic depth comes back, and is a function for other tools") {
+  const Graph graph = parseText(R"(
+    input %x : float[N, 3]
+    input %like : float[N, 1]
+    constant %keep : float[] = [0.75]
+    %y, %factors = simaqat::DropPath(%x, %like, %keep) "drop"
+    output y = %y)",
+                                opRegistry());
+  CHECK(toText(reimported(graph, 17)) == toText(graph));
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(serializeModel(graph, 17)));
+  REQUIRE(model.functions_size() == 1);
+  CHECK(model.functions(0).name() == "DropPath");
+  onnx::checker::check_model(model);
+}
+
 TEST_CASE("a finalized model is a standard one at every opset from 13 to 21") {
   Model model = loadModel(kModel);
   scaffold(model.graph, {});

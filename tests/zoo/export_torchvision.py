@@ -112,6 +112,10 @@ torch.onnx.register_custom_op_symbolic('::bernoulli', bernoulli, 17)
 def export(network, path):
     torch.manual_seed(0)
     model = network.build().train()
+    for module in model.modules():
+        # After a few steps evaluation is to see what training saw, however slow the network's own is.
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.5
     names = list(network.outputs)
     torch.onnx.export(model, torch.randn(BATCH, *network.dims), str(path), opset_version=17,
                       training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False,
