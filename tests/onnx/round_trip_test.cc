@@ -208,6 +208,16 @@ TEST_CASE("large models put their tensors into a file beside") {
   fs::remove_all(folder);
 }
 
+TEST_CASE("a model larger than one message holds is exported unchecked") {
+  // Constants that share their data: 2 GiB in the file, little here.
+  const Tensor tensor(ElementType::kFloat, {1 << 12, 1 << 12});
+  Graph graph(opRegistry());
+  std::vector<Value*> terms = {graph.addInput("x", {ElementType::kFloat, Shape{1 << 12, 1 << 12}})};
+  for (int i = 0; i < 32; ++i) terms.push_back(graph.addConstant(fmt::format("c{}", i), tensor));
+  graph.outputs.push_back({"y", graph.add("Sum", "y", terms)});
+  CHECK_NOTHROW(checkStandardModel(graph, 17));
+}
+
 TEST_CASE("graph outputs keep their names whatever they are bound to") {
   const Graph graph = parseText(R"(
     input %x : float[2]

@@ -92,10 +92,11 @@ NETWORKS = {
     'swin_t': classifier('swin_t', 64),
     'vgg11_bn': classifier('vgg11_bn', 224),
     'vit_b_16': classifier('vit_b_16', 64, image_size=64),
+    'vit_h_14': classifier('vit_h_14', 56, image_size=56),
     'vit_l_16': classifier('vit_l_16', 64, image_size=64),
 }
-# Large at any image size that they allow.
-ON_REQUEST = ('maxvit_t', 'mvit_v2_s', 's3d')
+# Large at any image size that they allow; vit_h_14 is more than 2 GiB.
+ON_REQUEST = ('maxvit_t', 'mvit_v2_s', 's3d', 'vit_h_14')
 
 
 def bernoulli(graph, like, probability, _generator=None):
