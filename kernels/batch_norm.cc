@@ -1,8 +1,11 @@
 #include "kernels/batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/channel_pieces.h"
+#include "kernels/isa.h"
 #include "kernels/wide_sum.h"
 
 namespace simaqat::kernels {
@@ -36,12 +39,15 @@ Sums moments(const BatchNormShape& s, const float* x, float shift, int64_t c, in
   return {first.total(), second.total()};
 }
 
+// ready(row) is called before a row of dy is read.
+template <class Ready>
 Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, float mean, int64_t c,
-                  int64_t begin, int64_t end) {
+                  int64_t begin, int64_t end, Ready&& ready) {
   WideSum first, second;
   const double center = mean;
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
+    ready(row);
     int64_t i = 0;
     for (; i + 8 <= s.inner; i += 8) {
       const Double4 low = loadDouble4(dy + row + i);
@@ -74,7 +80,7 @@ struct GradientLine {
   float slope = 0;
 };
 
-// For each channel sum(c, begin, end) over its cuts, line = finish(c, sums), and
+// For each channel sum(c, begin, end, worker) over its cuts, line = finish(c, sums), and
 // apply(line, c, begin, end) over its cuts. A channel in one piece does all three while it is in
 // the cache.
 template <class L, class Sum, class Finish, class Apply>
@@ -82,16 +88,16 @@ void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Sum&& sum, Fi
                     Apply&& apply) {
   const ChannelPieces pieces(shape.batch, shape.channels);
   if (pieces.cuts == 1) {
-    pool.run(pieces.count(), [&](int64_t c, int) {
-      const L line = finish(c, sum(c, int64_t{0}, shape.batch));
+    pool.run(pieces.count(), [&](int64_t c, int worker) {
+      const L line = finish(c, sum(c, int64_t{0}, shape.batch, worker));
       apply(line, c, int64_t{0}, shape.batch);
     });
     return;
   }
   Sums partial[ChannelPieces::kMaxPartials];
   L lines[ChannelPieces::kMaxPartials];
-  pool.run(pieces.count(), [&](int64_t piece, int) {
-    partial[piece] = sum(pieces.channel(piece), pieces.begin(piece), pieces.end(piece));
+  pool.run(pieces.count(), [&](int64_t piece, int worker) {
+    partial[piece] = sum(pieces.channel(piece), pieces.begin(piece), pieces.end(piece), worker);
   });
   for (int64_t c = 0; c < shape.channels; ++c) {
     Sums total;
@@ -133,6 +139,23 @@ float inverseStd(double var, float eps) {
 
 }  // namespace
 
+namespace {
+
+// The statistics of a channel from its sums about `shift`, and the line that normalizes it.
+Line lineOfSums(const Sums& sums, double count, double shift, float gamma, float beta, float eps,
+                float& saved_mean, float& saved_inv_std, float& var) {
+  const double shifted = sums.first / count;
+  const double mean = shift + shifted;
+  const double variance = std::fmax(sums.second / count - shifted * shifted, 0.0);
+  saved_mean = static_cast<float>(mean);
+  // A NaN stays one: fmax drops it.
+  var = std::isnan(mean) ? saved_mean : static_cast<float>(variance);
+  saved_inv_std = std::isnan(mean) ? saved_mean : inverseStd(variance, eps);
+  return lineOf(mean, saved_inv_std, gamma, beta);
+}
+
+}  // namespace
+
 void batchNormTrain(const BatchNormShape& shape, const float* x, const float* gamma,
                     const float* beta, float eps, float* y, float* saved_mean, float* saved_inv_std,
                     float* var, ThreadPool& pool) {
@@ -141,22 +164,72 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
   const auto shift = [&](int64_t c) { return x[c * shape.inner]; };
   reduceAndApply<Line>(
       shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end) {
+      [&](int64_t c, int64_t begin, int64_t end, int) {
         return moments(shape, x, shift(c), c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
-        const double shifted = sums.first / count;
-        const double mean = shift(c) + shifted;
-        const double variance = std::fmax(sums.second / count - shifted * shifted, 0.0);
-        saved_mean[c] = static_cast<float>(mean);
-        // A NaN stays one: fmax drops it.
-        var[c] = std::isnan(mean) ? saved_mean[c] : static_cast<float>(variance);
-        saved_inv_std[c] = std::isnan(mean) ? saved_mean[c] : inverseStd(variance, eps);
-        return lineOf(mean, saved_inv_std[c], gamma[c], beta[c]);
+        return lineOfSums(sums, count, shift(c), gamma[c], beta[c], eps, saved_mean[c],
+                          saved_inv_std[c], var[c]);
       },
       [&](const Line& line, int64_t c, int64_t begin, int64_t end) {
         normalize(shape, x, line, c, begin, end, y);
       });
+}
+
+void batchNormStatistics(const BatchNormShape& shape, const float* x, const float* gamma,
+                         const float* beta, float eps, float* center, float* factor, float* offset,
+                         float* saved_mean, float* saved_inv_std, float* var, float* lo, float* hi,
+                         ThreadPool& pool) {
+  if (shape.batch * shape.inner == 0) return;
+  const double count = static_cast<double>(shape.batch * shape.inner);
+  const auto shift = [&](int64_t c) { return x[c * shape.inner]; };
+  const ChannelPieces pieces(shape.batch, shape.channels);
+  struct Partial {
+    Sums sums;
+    float lo, hi;
+  };
+  const auto part = [&](int64_t c, int64_t begin, int64_t end) {
+    Partial partial{moments(shape, x, shift(c), c, begin, end),
+                    std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity()};
+    for (int64_t n = begin; n < end; ++n) {
+      float low, high;
+      kernels().minMax(x + (n * shape.channels + c) * shape.inner, shape.inner, &low, &high);
+      partial.lo = std::min(partial.lo, low);
+      partial.hi = std::max(partial.hi, high);
+    }
+    return partial;
+  };
+  const auto finish = [&](int64_t c, const Partial& partial) {
+    const Line line = lineOfSums(partial.sums, count, shift(c), gamma[c], beta[c], eps,
+                                 saved_mean[c], saved_inv_std[c], var[c]);
+    center[c] = line.center;
+    factor[c] = line.factor;
+    offset[c] = line.offset;
+    // The sum knows of a NaN, which a minimum may drop.
+    const bool bad = std::isnan(partial.sums.first);
+    lo[c] = bad ? saved_mean[c] : partial.lo;
+    hi[c] = bad ? saved_mean[c] : partial.hi;
+  };
+  if (pieces.cuts == 1) {
+    pool.run(pieces.count(), [&](int64_t c, int) { finish(c, part(c, 0, shape.batch)); });
+    return;
+  }
+  Partial partial[ChannelPieces::kMaxPartials];
+  pool.run(pieces.count(), [&](int64_t piece, int) {
+    partial[piece] = part(pieces.channel(piece), pieces.begin(piece), pieces.end(piece));
+  });
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    Partial total{{}, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+    for (int64_t cut = 0; cut < pieces.cuts; ++cut) {
+      const Partial& next = partial[c * pieces.cuts + cut];
+      total.sums.first += next.sums.first;
+      total.sums.second += next.sums.second;
+      total.lo = std::min(total.lo, next.lo);
+      total.hi = std::max(total.hi, next.hi);
+    }
+    finish(c, total);
+  }
 }
 
 void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,
@@ -170,14 +243,19 @@ void batchNormInference(const BatchNormShape& shape, const float* x, const float
   });
 }
 
-void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
-                   const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
-                   float* dbeta, ThreadPool& pool) {
+namespace {
+
+// ready(row, worker) is called before a row of dy is read for the first time.
+template <class Ready>
+void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
+               const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
+               float* dbeta, ThreadPool& pool, Ready&& ready) {
   const double count = static_cast<double>(shape.batch * shape.inner);
   reduceAndApply<GradientLine>(
       shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end) {
-        return gradientSums(shape, dy, x, saved_mean[c], c, begin, end);
+      [&](int64_t c, int64_t begin, int64_t end, int worker) {
+        return gradientSums(shape, dy, x, saved_mean[c], c, begin, end,
+                            [&](int64_t row) { ready(row, worker); });
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
@@ -200,13 +278,29 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
       });
 }
 
+}  // namespace
+
+void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
+                   const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
+                   float* dbeta, ThreadPool& pool) {
+  trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
+            [](int64_t, int) {});
+}
+
+void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const float* x,
+                   const float* gamma, const float* saved_mean, const float* saved_inv_std,
+                   float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
+  trainGrad(shape, dx, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
+            [&](int64_t row, int worker) { writer.write(row, row + shape.inner, worker); });
+}
+
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
                          const float* gamma, const float* mean, const float* var, float eps,
                          float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
   reduceAndApply<GradientLine>(
       shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end) {
-        return gradientSums(shape, dy, x, mean[c], c, begin, end);
+      [&](int64_t c, int64_t begin, int64_t end, int) {
+        return gradientSums(shape, dy, x, mean[c], c, begin, end, [](int64_t) {});
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);

@@ -23,6 +23,13 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
                     const float* beta, float eps, float* y, float* saved_mean, float* saved_inv_std,
                     float* var, ThreadPool& pool);
 
+// What batchNormTrain computes without its y, and what y then is: (x - center) * factor + offset.
+// lo and hi are the least and the greatest x of a channel, NaN where one is.
+void batchNormStatistics(const BatchNormShape& shape, const float* x, const float* gamma,
+                         const float* beta, float eps, float* center, float* factor, float* offset,
+                         float* saved_mean, float* saved_inv_std, float* var, float* lo, float* hi,
+                         ThreadPool& pool);
+
 // Normalises with given statistics.
 void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,
                         const float* beta, const float* mean, const float* var, float eps, float* y,
@@ -34,6 +41,17 @@ void batchNormInference(const BatchNormShape& shape, const float* x, const float
 void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
                    const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                    float* dbeta, ThreadPool& pool);
+
+// The same where dy is made as it is needed: write(begin, end, worker) puts its elements [begin, end)
+// where dx's will be. It is called once for each element.
+class GradientWriter {
+ public:
+  virtual ~GradientWriter() = default;
+  virtual void write(int64_t begin, int64_t end, int worker) = 0;
+};
+void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const float* x,
+                   const float* gamma, const float* saved_mean, const float* saved_inv_std,
+                   float* dx, float* dgamma, float* dbeta, ThreadPool& pool);
 
 // The gradients of batchNormInference, to which statistics are constants: dx = gamma * inv_std *
 // dy, and dgamma and dbeta as above.

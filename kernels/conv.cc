@@ -88,13 +88,35 @@ struct InputGradSums {
 template <class T>
 struct FloatRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, T* out) const {
-    cut.copy(source + (image * image_channels + channel) * plane + at, out);
+    cut.copy(source + (image * image_channels + channel) * plane + at, out,
+             [](float v) { return static_cast<T>(v); });
   }
   void outside(const RowCut& cut, T* out) const { cut.zero(out); }
 
   const float* source;
   int64_t image_channels, plane;
 };
+
+// The same from codes.
+struct CodeValueRows {
+  void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
+    cut.copy(codes.codes + (image * image_channels + channel) * plane + at, out,
+             [scale = codes.scale, zero = codes.zero_point](uint8_t code) {
+               return (static_cast<float>(code) - zero) * scale;
+             });
+  }
+  void outside(const RowCut& cut, float* out) const { cut.zero(out); }
+
+  Codes codes;
+  int64_t image_channels, plane;
+};
+
+FloatRows<float> rowsOfSource(const WindowSum& sum, const float* x) {
+  return {x, sum.group * sum.source_channels, sum.sourcePlane()};
+}
+CodeValueRows rowsOfSource(const WindowSum& sum, const Codes& x) {
+  return {x, sum.group * sum.source_channels, sum.sourcePlane()};
+}
 
 template <class T>
 FloatRows<T> rowsOf(const WindowSum& sum, const float* source) {
@@ -350,8 +372,12 @@ size_t convWeightGradWorkspace(const ConvShape& shape, int threads) {
   return WeightGradMemory(WeightGradPlan(collapsed(shape)), threads, nullptr).memory.used();
 }
 
-void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool) {
+namespace {
+
+// Source is x as floats or as codes.
+template <class Source>
+void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float* dw,
+                std::byte* workspace, ThreadPool& pool) {
   if (isEmpty(shape)) {
     std::fill_n(dw,
                 shape.out_channels * (shape.in_channels / shape.group) * shape.kernel[0] *
@@ -384,7 +410,7 @@ void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, flo
       const int64_t count = fillVectors(sum, tiling, range, vectors);
       for (int64_t g = group_tile * tiling.groups; g < end_group; ++g) {
         TileCorrelation correlation{};
-        fillBuffer(sum, tiling, range, rowsOf<float>(sum, x), g * sum.source_channels + channel,
+        fillBuffer(sum, tiling, range, rowsOfSource(sum, x), g * sum.source_channels + channel,
                    channels, buffer);
         correlation.source = buffer;
         fillGradient(plan, vectors, count, dy + g * sum.target_channels * sum.targetPlane(),
@@ -412,6 +438,18 @@ void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, flo
       for (int64_t i = begin; i < end; ++i) dw[i] += partial[i];
     }
   });
+}
+
+}  // namespace
+
+void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, x, dy, dw, workspace, pool);
+}
+
+void convWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, x, dy, dw, workspace, pool);
 }
 
 }  // namespace simaqat::kernels

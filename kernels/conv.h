@@ -50,9 +50,18 @@ size_t convInputGradWorkspace(const ConvShape& shape, int threads);
 void convInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
                    std::byte* workspace, ThreadPool& pool);
 
+// A tensor x = (code - zero_point) * scale as its codes.
+struct Codes {
+  const uint8_t* codes;
+  float scale;
+  float zero_point;
+};
+
 // dw, from x and dy.
 size_t convWeightGradWorkspace(const ConvShape& shape, int threads);
 void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool);
+void convWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
                     std::byte* workspace, ThreadPool& pool);
 
 }  // namespace simaqat::kernels

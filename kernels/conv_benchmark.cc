@@ -43,6 +43,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
                        0.5f);
   std::vector<float> y(static_cast<size_t>(s.batch * s.out_channels * positions), 0.5f);
   std::vector<float> w(static_cast<size_t>(s.out_channels * taps), 0.5f);
+  const std::vector<uint8_t> codes(x.size(), 1);
   const std::vector<float> w_scale(static_cast<size_t>(s.out_channels), 0.5f);
   const Sums sums = pass == kForward ? Sums::kFloat : Sums::kDouble;
   const size_t bytes = pass <= kWideForward ? convForwardWorkspace(s, sums, pool.threads())
@@ -54,7 +55,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
     if (pass <= kWideForward) {
       convForward(s, sums, x.data(), w.data(), nullptr, y.data(), workspace.data(), pool);
     } else if (pass == kQuantized) {
-      quantizedConv(s, x.data(), 0.5f, 0, w.data(), w_scale.data(), nullptr, y.data(),
+      quantizedConv(s, codes.data(), 0.5f, 0, w.data(), w_scale.data(), nullptr, y.data(),
                     workspace.data(), pool);
     } else if (pass == kInputGrad) {
       convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);

@@ -67,18 +67,28 @@ void forEachTap(const PoolShape& s, const Stretch& stretch, Body&& body) {
 
 // Later NaNs take the place of earlier ones, as in PyTorch.
 bool isBetter(float v, float best) { return (v > best) | (v != v); }
+bool isBetter(uint8_t v, uint8_t best) { return v > best; }
 
-void maxRun(const float* x, int64_t stride, int64_t count, float* best) {
+// What nothing is less than.
+template <class T>
+constexpr T leastValue() {
+  using Limits = std::numeric_limits<T>;
+  return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+}
+
+template <class T>
+void maxRun(const T* x, int64_t stride, int64_t count, T* best) {
   for (int64_t i = 0; i < count; ++i) {
-    const float v = x[i * stride];
+    const T v = x[i * stride];
     best[i] = isBetter(v, best[i]) ? v : best[i];
   }
 }
 
-void argMaxRun(const float* x, int64_t stride, int64_t count, int32_t tap, float* best,
+template <class T>
+void argMaxRun(const T* x, int64_t stride, int64_t count, int32_t tap, T* best,
                int32_t* best_tap) {
   for (int64_t i = 0; i < count; ++i) {
-    const float v = x[i * stride];
+    const T v = x[i * stride];
     const bool better = isBetter(v, best[i]);
     best[i] = better ? v : best[i];
     best_tap[i] = better ? tap : best_tap[i];
@@ -120,12 +130,13 @@ void windowSizes(const PoolShape& s, const Stretch& stretch, bool include_pad, f
 
 }  // namespace
 
-void maxPool(const PoolShape& shape, const float* x, float* y, ThreadPool& pool) {
+template <class T>
+void maxPool(const PoolShape& shape, const T* x, T* y, ThreadPool& pool) {
   const int64_t stride = shape.stride[2];
   forEachPlane(shape, pool, [&](int64_t in, int64_t out) {
     forEachStretch(shape, [&](const Stretch& stretch) {
-      float* best = y + out + stretch.output;
-      std::fill_n(best, stretch.end - stretch.begin, -std::numeric_limits<float>::infinity());
+      T* best = y + out + stretch.output;
+      std::fill_n(best, stretch.end - stretch.begin, leastValue<T>());
       forEachTap(shape, stretch, [&](const Range& range, int64_t index) {
         maxRun(x + in + index + range.begin * stride, stride, range.end - range.begin,
                best + range.begin - stretch.begin);
@@ -134,20 +145,24 @@ void maxPool(const PoolShape& shape, const float* x, float* y, ThreadPool& pool)
   });
 }
 
-void maxPoolGrad(const PoolShape& shape, const float* x, const float* dy, float* dx,
+template void maxPool(const PoolShape&, const float*, float*, ThreadPool&);
+template void maxPool(const PoolShape&, const uint8_t*, uint8_t*, ThreadPool&);
+
+template <class T>
+void maxPoolGrad(const PoolShape& shape, const T* x, const float* dy, float* dx,
                  ThreadPool& pool) {
   const int64_t stride = shape.stride[2];
   forEachPlane(shape, pool, [&](int64_t in, int64_t out) {
     std::fill_n(dx + in, sizeOf(shape.in), 0.0f);
     forEachStretch(shape, [&](const Stretch& stretch) {
-      float best[kWindows];
+      T best[kWindows];
       int32_t best_index[kWindows];  // of the tap of window 0
       const int64_t count = stretch.end - stretch.begin;
       constexpr int32_t kNone = std::numeric_limits<int32_t>::min();
-      std::fill_n(best, count, -std::numeric_limits<float>::infinity());
+      std::fill_n(best, count, leastValue<T>());
       std::fill_n(best_index, count, kNone);
       forEachTap(shape, stretch, [&](const Range& range, int64_t index) {
-        // Where all is -infinity, the first tap is the maximum.
+        // Where all is the least value, the first tap is the maximum.
         for (int64_t w = range.begin; w < range.end; ++w) {
           int32_t& tap = best_index[w - stretch.begin];
           tap = tap == kNone ? static_cast<int32_t>(index) : tap;
@@ -163,6 +178,8 @@ void maxPoolGrad(const PoolShape& shape, const float* x, const float* dy, float*
     });
   });
 }
+template void maxPoolGrad(const PoolShape&, const float*, const float*, float*, ThreadPool&);
+template void maxPoolGrad(const PoolShape&, const uint8_t*, const float*, float*, ThreadPool&);
 
 void averagePool(const PoolShape& shape, bool count_include_pad, const float* x, float* y,
                  ThreadPool& pool) {

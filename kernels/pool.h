@@ -1,4 +1,5 @@
-// Max and average pooling over one to three spatial axes, and global average pooling; float32.
+// Max and average pooling over one to three spatial axes, and global average pooling; float32, and
+// max pooling on 8-bit codes too.
 //
 // Arrays are [planes, in...] and [planes, out...], planes being batch times channels. Window p
 // covers the input positions p * stride - pad_begin + t * dilation for t in [0, kernel) that exist.
@@ -26,10 +27,13 @@ struct PoolShape {
 };
 
 // y = the window's maximum; NaN where it holds one. -infinity for a window of padding alone.
-void maxPool(const PoolShape& shape, const float* x, float* y, ThreadPool& pool);
+// T is float or uint8_t.
+template <class T>
+void maxPool(const PoolShape& shape, const T* x, T* y, ThreadPool& pool);
 // dx = the sum of dy over the windows whose first maximum, in scan order, the position is (with
 // NaNs: whose last NaN), as PyTorch has it. The maximum is found again, from x.
-void maxPoolGrad(const PoolShape& shape, const float* x, const float* dy, float* dx,
+template <class T>
+void maxPoolGrad(const PoolShape& shape, const T* x, const float* dy, float* dx,
                  ThreadPool& pool);
 
 // y = the window's sum over its size: of its positions in the input, or with count_include_pad

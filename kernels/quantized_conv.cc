@@ -60,47 +60,40 @@ struct CodeRows {
   void copy(int64_t image, int64_t word, int64_t at, const RowCut& cut, uint32_t* out) const {
     const int64_t group = word / group_words;
     const int64_t channel = word % group_words * kWord;
-    const float* row[kWord];
+    const uint8_t* row[kWord];
     for (int64_t i = 0; i < kWord; ++i) {
       // Behind the last channel the weights are zero, and any code will do.
       const int64_t from = std::min(channel + i, group_channels - 1);
       row[i] = source + (image * image_channels + group * group_channels + from) * plane + at +
                cut.begin;
     }
-    outside(cut, 0, cut.first, out);
-    *seen |= cut.step == 1 ? words(row, cut.first, cut.end, 1, out)
-                           : words(row, cut.first, cut.end, cut.step, out);
-    outside(cut, cut.end, cut.count, out);
+    outside(0, cut.first, out);
+    if (cut.step == 1) {
+      words(row, cut.first, cut.end, 1, out);
+    } else {
+      words(row, cut.first, cut.end, cut.step, out);
+    }
+    outside(cut.end, cut.count, out);
   }
-  void outside(const RowCut& cut, uint32_t* out) const { outside(cut, 0, cut.count, out); }
-  void outside(const RowCut&, int64_t begin, int64_t end, uint32_t* out) const {
+  void outside(const RowCut& cut, uint32_t* out) const { outside(0, cut.count, out); }
+  void outside(int64_t begin, int64_t end, uint32_t* out) const {
     std::fill(out + begin, out + end, static_cast<uint32_t>(zero_point) * 0x01010101u);
   }
 
-  // Returns bits outside the lowest eight for codes that are none.
-  uint32_t words(const float* const* row, int64_t begin, int64_t end, int64_t step,
-                 uint32_t* out) const {
-    const float *r0 = row[0], *r1 = row[1], *r2 = row[2], *r3 = row[3];
-    const float inverse = inverse_scale;
-    const int32_t zero = zero_point;
-    uint32_t all = 0;
+  void words(const uint8_t* const* row, int64_t begin, int64_t end, int64_t step,
+             uint32_t* out) const {
+    const uint8_t *r0 = row[0], *r1 = row[1], *r2 = row[2], *r3 = row[3];
     for (int64_t i = begin; i < end; ++i) {
-      const auto c0 = static_cast<uint32_t>(roundToInteger(r0[i * step] * inverse) + zero);
-      const auto c1 = static_cast<uint32_t>(roundToInteger(r1[i * step] * inverse) + zero);
-      const auto c2 = static_cast<uint32_t>(roundToInteger(r2[i * step] * inverse) + zero);
-      const auto c3 = static_cast<uint32_t>(roundToInteger(r3[i * step] * inverse) + zero);
-      all |= c0 | c1 | c2 | c3;
-      out[i] = c0 | c1 << 8 | c2 << 16 | c3 << 24;
+      out[i] = static_cast<uint32_t>(r0[i * step]) | static_cast<uint32_t>(r1[i * step]) << 8 |
+               static_cast<uint32_t>(r2[i * step]) << 16 |
+               static_cast<uint32_t>(r3[i * step]) << 24;
     }
-    return all;
   }
 
-  const float* source;
+  const uint8_t* source;
   int64_t image_channels, plane;
   int64_t group_words, group_channels;
-  float inverse_scale;
   int32_t zero_point;
-  uint32_t* seen;  // or-ed together
 };
 
 // The codes of one block of channels, and their sums times the zero point.
@@ -125,7 +118,7 @@ void packWeights(const WindowSum& sum, const float* w, int64_t group_channels,
 }
 
 struct Arguments {
-  const float* x;
+  const uint8_t* x;
   float x_scale;
   int32_t zero_point;
   const float* w_scale;
@@ -136,12 +129,10 @@ struct Arguments {
 
 // y of one block's channels at up to kCodeVectors vectors, from their sums.
 void finish(const WindowSum& sum, const Arguments& a, const CodeSums& sums, const int32_t* offset,
-            int64_t channel, int64_t channels, const PositionVector* vectors, int64_t count,
-            bool poisoned) {
+            int64_t channel, int64_t channels, const PositionVector* vectors, int64_t count) {
   for (int64_t c = 0; c < channels; ++c) {
     const int64_t o = channel + c;
-    const float factor =
-        poisoned ? std::numeric_limits<float>::quiet_NaN() : a.x_scale * a.w_scale[o];
+    const float factor = a.x_scale * a.w_scale[o];
     const float bias = a.bias == nullptr ? 0.0f : a.bias[o];
     float* plane = a.y + o * sum.targetPlane();
     for (int64_t v = 0; v < count; ++v) {
@@ -167,17 +158,13 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
   const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
   const auto multiply = kernels().multiplyCodes;
   for (int64_t g = first_group; g < end_group; ++g) {
-    uint32_t seen = 0;
     const CodeRows rows{a.x,
                         sum.group * a.group_channels,
                         sum.sourcePlane(),
                         sum.source_channels,
                         a.group_channels,
-                        1.0f / a.x_scale,
-                        a.zero_point,
-                        &seen};
+                        a.zero_point};
     fillBuffer(sum, tiling, range, rows, g * sum.source_channels, sum.source_channels, buffer);
-    const bool poisoned = (seen & ~0xffu) != 0;
     CodeProduct product{};
     product.source = buffer;
     product.offset = m.tap_offsets;
@@ -194,7 +181,7 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
         }
         CodeSums sums;
         multiply(product, sums);
-        finish(sum, a, sums, m.offset, channel, channels, vectors + v, product.vectors, poisoned);
+        finish(sum, a, sums, m.offset, channel, channels, vectors + v, product.vectors);
       }
     }
   }
@@ -215,7 +202,7 @@ size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
       .memory.used();
 }
 
-void quantizedConv(const ConvShape& shape, const float* x, float x_scale, float x_zero_point,
+void quantizedConv(const ConvShape& shape, const uint8_t* x, float x_scale, float x_zero_point,
                    const float* w, const float* w_scale, const float* bias, float* y,
                    std::byte* workspace, ThreadPool& pool) {
   const WindowSum sum = wordSum(shape);

@@ -1,13 +1,12 @@
 // Convolution of quantized values in integers, exactly:
 //
 //   y[n, o, p] = bias[o] + x_scale * w_scale[o] * sum of (code(x) - x_zero_point) * code(w)
-// over the window, where x = (code(x) - x_zero_point) * x_scale with codes 0..255, and
-// w = code(w) * w_scale[o] with codes -128..127: what fake quantization has left of a tensor. The
+// over the window, where x is given by its codes, 0..255, of x = (code(x) - x_zero_point) * x_scale,
+// and w = code(w) * w_scale[o] with codes -128..127 by what fake quantization has left of it. The
 // sum is exact, so y is rounded once where a float convolution rounds at every tap. Shapes and
 // layout are those of conv.h; so is what y does not depend on.
 //
-// Where the codes come from values that are on no grid (a NaN, an infinity), y is NaN for all that
-// its tile holds: nothing that is not finite gets lost.
+// Where a scale is NaN, since a value was one that no code tells, y is NaN.
 #pragma once
 
 #include "kernels/conv.h"
@@ -19,7 +18,7 @@ bool quantizedConvFits(const ConvShape& shape);
 
 // w_scale has one element for each output channel. bias may be null.
 size_t quantizedConvWorkspace(const ConvShape& shape, int threads);
-void quantizedConv(const ConvShape& shape, const float* x, float x_scale, float x_zero_point,
+void quantizedConv(const ConvShape& shape, const uint8_t* x, float x_scale, float x_zero_point,
                    const float* w, const float* w_scale, const float* bias, float* y,
                    std::byte* workspace, ThreadPool& pool);
 

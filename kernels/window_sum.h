@@ -179,19 +179,20 @@ struct RowCut {
   void zero(T* out) const {
     zero(out, 0, count);
   }
-  template <class T>
-  void copy(const float* row, T* out) const {
+  // With value(row[..]) in place of row[..].
+  template <class S, class T, class Value>
+  void copy(const S* row, T* out, const Value& value) const {
     zero(out, 0, first);
     zero(out, end / kLanes * kLanes, count);
-    const float* from = row + begin;
+    const S* from = row + begin;
     int64_t i = first;
     if (step == 1) {
-      for (; i + kLanes <= end; i += kLanes) copyLanes(from + i, out + i);
+      for (; i + kLanes <= end; i += kLanes) copyLanes(from + i, out + i, value);
     } else if (step == 2) {
       // The compiler has vector instructions for a stride that it knows.
-      for (; i < end; ++i) out[i] = from[i * 2];
+      for (; i < end; ++i) out[i] = value(from[i * 2]);
     }
-    for (; i < end; ++i) out[i] = from[i * step];
+    for (; i < end; ++i) out[i] = value(from[i * step]);
   }
 
   int64_t begin, step, count;
@@ -204,9 +205,9 @@ struct RowCut {
     for (int64_t i = from; i < to; i += kLanes) Lanes<T>::broadcast(0).store(out + i);
   }
   // A loop of constant length is vector instructions, whatever T.
-  template <class T>
-  static void copyLanes(const float* from, T* to) {
-    for (int i = 0; i < kLanes; ++i) to[i] = from[i];
+  template <class S, class T, class Value>
+  static void copyLanes(const S* from, T* to, const Value& value) {
+    for (int i = 0; i < kLanes; ++i) to[i] = value(from[i]);
   }
 };
 

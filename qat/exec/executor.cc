@@ -23,7 +23,8 @@ EvalFunction functionFor(const Node& node) {
       return value != nullptr && value->type.element == element;
     });
   };
-  const bool takes = has(ElementType::kFloat) && !has(ElementType::kDouble);
+  const bool moves_codes = node.op().quantization.moves_codes && has(ElementType::kUint8);
+  const bool takes = (has(ElementType::kFloat) || moves_codes) && !has(ElementType::kDouble);
   return takes ? node.op().kernel : node.op().evaluate;
 }
 
@@ -111,8 +112,11 @@ size_t Executor::inputIndex(const std::string& name) const {
 }
 
 void Executor::runInstruction(const Instruction& instruction, int64_t step) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = times_ == nullptr ? Clock::time_point() : Clock::now();
   instruction.function({*instruction.node, instruction.inputs, instruction.outputs,
                         arena_.mutableRawData() + plan_.workspace_offset, pool_, seed_, step});
+  if (times_ != nullptr) times_->push_back({instruction.node, begin, Clock::now()});
 }
 
 void Executor::compute(int64_t step) {

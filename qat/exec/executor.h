@@ -1,6 +1,7 @@
 // Runs a plan on threads.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,14 @@ class Executor {
   void compute(int64_t step);
   void commit();
 
+  // From now on every node's time is put there, one entry each in the order they run in; null ends
+  // that. What a node waits for is part of its time.
+  struct NodeTime {
+    const Node* node;
+    std::chrono::steady_clock::time_point begin, end;
+  };
+  void setTimes(std::vector<NodeTime>* times) { times_ = times; }
+
   // A graph output as of the last compute.
   const TensorView& output(size_t index) const { return outputs_[index]; }
   Tensor outputTensor(size_t index) const;
@@ -67,6 +76,7 @@ class Executor {
   Plan plan_;
   Tensor arena_;
   uint64_t seed_ = 0;
+  std::vector<NodeTime>* times_ = nullptr;
   std::vector<Instruction> instructions_;
   std::vector<TensorView> outputs_;
   // Dimensions that views point to.

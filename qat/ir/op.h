@@ -161,6 +161,8 @@ struct QuantizationTraits {
   bool (*is_activation)(const Node&) = nullptr;
   // The upper bound a node puts on its output, infinity for none.
   float (*upper_bound)(const Node&) = nullptr;
+  // For kShares: takes and gives 8-bit codes as it does their values.
+  bool moves_codes = false;
   // Which activations and BatchNormalizations may follow with no quantizer between.
   bool fuses_batch_norm = false;
   bool fuses_activation = false;
@@ -168,6 +170,23 @@ struct QuantizationTraits {
   int weight_input = -1;
   int bias_input = -1;
   int64_t (*weight_axis)(const Node&) = nullptr;
+};
+
+// ---- Elementwise operators -----------------------------------------------------------------
+
+// An operator whose output's element i needs the inputs' element i alone, once those are broadcast
+// as NumPy does. Neighbours of that kind run as one, block by block (qat/passes/fuse_pointwise.h).
+struct PointwiseTraits {
+  // out[i] = f(in[0][i], in[1][i], ...) for i in [0, n), in float32. Integer operands come
+  // as floats; an absent input is null. n is a multiple of 8; out may be one of the inputs.
+  void (*block)(const Node&, const float* const* in, float* out, int64_t n) = nullptr;
+  // For which nodes that holds; null: for all.
+  bool (*applies)(const Node&) = nullptr;
+  // Nowhere decreasing, or nowhere increasing, in input 0 while the others stay: ranges go to ranges.
+  bool is_monotone = false;
+  // An operator that needs its input 0 once, element by element: its form that computes that input
+  // by a program (qat/ir/pointwise.h). Else "".
+  const char* fused_form = "";
 };
 
 // ---- Definition ----------------------------------------------------------------------------
@@ -229,6 +248,10 @@ struct OpDefinition {
   EvalFunction kernel = nullptr;
   // Bytes of scratch memory that `kernel` (or `evaluate`) needs with so many threads.
   int64_t (*workspace)(const Node&, int threads) = nullptr;
+  // Arithmetic operations, a multiply-add counted as two, with static types; null: one for each
+  // element of the outputs. For profiles.
+  double (*operations)(const Node&) = nullptr;
+  PointwiseTraits pointwise = {};
   // The rule; null where the operator ends the gradient (comparisons, shapes, rounding).
   GradientRule gradient = nullptr;
   // Set where a gradient that arrives is an error: nobody can differentiate it.

@@ -24,7 +24,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineAcos() {
-  OpDefinition op = unaryDefinition("Acos", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Acos", gradient);
   op.first_opset = 7;
   op.examples = examples;
   return op;

@@ -23,7 +23,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineAcosh() {
-  OpDefinition op = unaryDefinition("Acosh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Acosh", gradient);
   op.first_opset = 9;
   op.examples = examples;
   return op;

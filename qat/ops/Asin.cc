@@ -23,7 +23,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineAsin() {
-  OpDefinition op = unaryDefinition("Asin", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Asin", gradient);
   op.first_opset = 7;
   op.examples = examples;
   return op;

@@ -21,7 +21,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineAsinh() {
-  OpDefinition op = unaryDefinition("Asinh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Asinh", gradient);
   op.first_opset = 9;
   return op;
 }

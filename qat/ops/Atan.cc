@@ -21,7 +21,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineAtan() {
-  OpDefinition op = unaryDefinition("Atan", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Atan", gradient);
   op.first_opset = 7;
   return op;
 }

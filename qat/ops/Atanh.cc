@@ -23,7 +23,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineAtanh() {
-  OpDefinition op = unaryDefinition("Atanh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Atanh", gradient);
   op.first_opset = 9;
   op.examples = examples;
   return op;

@@ -13,7 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineCelu() {
-  OpDefinition op = unaryDefinition("Celu", evaluateUnary<CeluFunction>, functionGradient);
+  OpDefinition op = functionDefinition<CeluFunction>("Celu", functionGradient);
   op.first_opset = 12;
   op.make_attributes = &makeAttributes<CeluAttributes>;
   op.examples = examples;

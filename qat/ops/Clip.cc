@@ -34,6 +34,16 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+void block(const Node&, const float* const* in, float* out, int64_t n) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < n; ++i) {
+    const float lo = in[1] == nullptr ? -infinity : in[1][i];
+    const float hi = in[2] == nullptr ? infinity : in[2][i];
+    const float low = in[0][i] < lo ? lo : in[0][i];
+    out[i] = low > hi ? hi : low;
+  }
+}
+
 void gradient(GradientContext& c) {
   // From the output, as Relu's is, so that the input need not be kept.
   if (c.wants(0)) {
@@ -79,6 +89,7 @@ OpDefinition defineClip() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.pointwise = {block, nullptr, true};
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.is_activation = [](const Node& node) { return constantScalar(node, 1) == 0.0; };

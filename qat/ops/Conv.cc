@@ -41,11 +41,14 @@ void kernel(const EvalContext& c) {
                        c.workspace, c.pool);
 }
 
+kernels::ConvShape staticShapeOf(const Node& node) {
+  return convShape(node, node.attributes<ConvAttributes>(), node.input(0)->type.dims(),
+                   node.input(1)->type.dims());
+}
+
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(kernels::convForwardWorkspace(
-      convShape(node, node.attributes<ConvAttributes>(), node.input(0)->type.dims(),
-                node.input(1)->type.dims()),
-      sumsOf(node), threads));
+  return static_cast<int64_t>(
+      kernels::convForwardWorkspace(staticShapeOf(node), sumsOf(node), threads));
 }
 
 void gradient(GradientContext& c) {
@@ -100,6 +103,7 @@ OpDefinition defineConv() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) { return convOperations(staticShapeOf(node)); };
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.fuses_batch_norm = true;

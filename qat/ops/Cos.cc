@@ -20,7 +20,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineCos() {
-  OpDefinition op = unaryDefinition("Cos", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Cos", gradient);
   op.first_opset = 7;
   return op;
 }

@@ -19,7 +19,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineCosh() {
-  OpDefinition op = unaryDefinition("Cosh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Cosh", gradient);
   op.first_opset = 9;
   return op;
 }

@@ -13,7 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineElu() {
-  OpDefinition op = unaryDefinition("Elu", evaluateUnary<EluFunction>, functionGradient);
+  OpDefinition op = functionDefinition<EluFunction>("Elu", functionGradient);
   op.first_opset = 6;
   op.make_attributes = &makeAttributes<EluAttributes>;
   op.examples = examples;

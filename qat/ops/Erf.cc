@@ -22,7 +22,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineErf() {
-  OpDefinition op = unaryDefinition("Erf", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Erf", gradient);
   op.first_opset = 9;
   return op;
 }

@@ -23,8 +23,9 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineExp() {
-  OpDefinition op = unaryDefinition("Exp", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Exp", gradient);
   op.kernel = unaryKernel<Function>;
+  op.pointwise.block = unaryKernelBlock<Function>;
   return op;
 }
 

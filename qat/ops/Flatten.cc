@@ -58,6 +58,7 @@ OpDefinition defineFlatten() {
   op.gradient = reshapeGradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.examples = examples;
   return op;
 }

@@ -15,7 +15,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineFloor() {
-  OpDefinition op = unaryDefinition("Floor", evaluateUnary<Function>, nullptr);
+  OpDefinition op = functionDefinition<Function>("Floor", nullptr);
   op.first_opset = 6;
   op.examples = examples;
   return op;

@@ -21,7 +21,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineGelu() {
-  OpDefinition op = unaryDefinition("Gelu", evaluateUnary<GeluFunction>, functionGradient);
+  OpDefinition op = functionDefinition<GeluFunction>("Gelu", functionGradient);
   op.first_opset = 20;
   op.infer = infer;
   op.make_attributes = &makeAttributes<GeluAttributes>;

@@ -154,6 +154,11 @@ OpDefinition defineGemm() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) {
+    const auto m = static_cast<double>(std::max<int64_t>(1, node.output()->type.dims()[0]));
+    return 2.0 * static_cast<double>(node.output()->type.size()) *
+           (static_cast<double>(node.input(0)->type.size()) / m);
+  };
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.fuses_batch_norm = true;

@@ -14,7 +14,7 @@ std::vector<OpExample> examples() {
 
 OpDefinition defineHardSigmoid() {
   OpDefinition op =
-      unaryDefinition("HardSigmoid", evaluateUnary<HardSigmoidFunction>, functionGradient);
+      functionDefinition<HardSigmoidFunction>("HardSigmoid", functionGradient);
   op.first_opset = 6;
   op.make_attributes = &makeAttributes<HardSigmoidAttributes>;
   op.quantization.fixed_range = 1;

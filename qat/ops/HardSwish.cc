@@ -9,7 +9,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 5}, 1
 
 OpDefinition defineHardSwish() {
   OpDefinition op =
-      unaryDefinition("HardSwish", evaluateUnary<HardSwishFunction>, functionGradient);
+      functionDefinition<HardSwishFunction>("HardSwish", functionGradient);
   op.first_opset = 14;
   op.examples = examples;
   return op;

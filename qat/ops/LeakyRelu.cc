@@ -14,7 +14,7 @@ std::vector<OpExample> examples() {
 
 OpDefinition defineLeakyRelu() {
   OpDefinition op =
-      unaryDefinition("LeakyRelu", evaluateUnary<LeakyReluFunction>, functionGradient);
+      functionDefinition<LeakyReluFunction>("LeakyRelu", functionGradient);
   op.first_opset = 6;
   op.make_attributes = &makeAttributes<LeakyReluAttributes>;
   op.examples = examples;

@@ -25,8 +25,9 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineLog() {
-  OpDefinition op = unaryDefinition("Log", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Log", gradient);
   op.kernel = unaryKernel<Function>;
+  op.pointwise.block = unaryKernelBlock<Function>;
   op.first_opset = 6;
   op.examples = examples;
   return op;

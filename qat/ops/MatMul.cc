@@ -119,6 +119,10 @@ OpDefinition defineMatMul() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) {
+    return 2.0 * static_cast<double>(node.output()->type.size()) *
+           static_cast<double>(node.input(0)->type.dims().back());
+  };
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.fuses_batch_norm = true;

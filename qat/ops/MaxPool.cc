@@ -46,7 +46,11 @@ void evaluate(const EvalContext& c) {
 
 void kernel(const EvalContext& c) {
   if (wantsIndices(c)) return evaluate(c);
-  kernels::maxPool(shapeOf(c), c.in(0).data<float>(), c.out().data<float>(), c.pool);
+  if (c.out().type == ElementType::kUint8) {
+    kernels::maxPool(shapeOf(c), c.in(0).data<uint8_t>(), c.out().data<uint8_t>(), c.pool);
+  } else {
+    kernels::maxPool(shapeOf(c), c.in(0).data<float>(), c.out().data<float>(), c.pool);
+  }
 }
 
 void gradient(GradientContext& c) {
@@ -90,6 +94,7 @@ OpDefinition defineMaxPool() {
   op.kernel = kernel;
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.examples = examples;
   return op;
 }

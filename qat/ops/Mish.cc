@@ -3,7 +3,7 @@
 namespace simaqat::ops {
 
 OpDefinition defineMish() {
-  OpDefinition op = unaryDefinition("Mish", evaluateUnary<MishFunction>, functionGradient);
+  OpDefinition op = functionDefinition<MishFunction>("Mish", functionGradient);
   op.first_opset = 18;
   return op;
 }

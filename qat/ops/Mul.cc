@@ -5,10 +5,17 @@
 namespace simaqat::ops {
 namespace {
 
+struct Function {
+  template <class T>
+  T operator()(T a, T b) const {
+    return static_cast<T>(a * b);
+  }
+};
+
 void evaluate(const EvalContext& c) {
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
-    mapBinary<T, T>(c, [](T a, T b) { return static_cast<T>(a * b); });
+    mapBinary<T, T>(c, Function{});
   });
 }
 
@@ -39,6 +46,7 @@ OpDefinition defineMul() {
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.pointwise = {binaryBlock<Function>, nullptr, true};
   op.in_place = {{0, 0}, {1, 0}};
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.fuses_activation = true;

@@ -22,7 +22,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineReciprocal() {
-  OpDefinition op = unaryDefinition("Reciprocal", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Reciprocal", gradient);
   op.first_opset = 6;
   op.examples = examples;
   return op;

@@ -4,11 +4,18 @@
 namespace simaqat::ops {
 namespace {
 
+struct Function {
+  // Written so that a NaN stays one.
+  template <class T>
+  T operator()(T x) const {
+    return x < T{0} ? T{0} : x;
+  }
+};
+
 void evaluate(const EvalContext& c) {
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
-    // Written so that a NaN stays one.
-    mapUnary<T, T>(c, [](T x) { return x < T{0} ? T{0} : x; });
+    mapUnary<T, T>(c, Function{});
   });
 }
 
@@ -26,6 +33,7 @@ OpDefinition defineRelu() {
   op.infer = inferSameAsInput;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.pointwise = {unaryBlock<Function>, nullptr, true};
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;
   op.quantization.is_activation = [](const Node&) { return true; };

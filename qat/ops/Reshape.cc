@@ -112,6 +112,7 @@ OpDefinition defineReshape() {
   op.gradient = reshapeGradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.examples = examples;
   return op;
 }

@@ -15,7 +15,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineRound() {
-  OpDefinition op = unaryDefinition("Round", evaluateUnary<Function>, nullptr);
+  OpDefinition op = functionDefinition<Function>("Round", nullptr);
   op.first_opset = 11;
   op.examples = examples;
   return op;

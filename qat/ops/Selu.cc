@@ -13,7 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineSelu() {
-  OpDefinition op = unaryDefinition("Selu", evaluateUnary<SeluFunction>, functionGradient);
+  OpDefinition op = functionDefinition<SeluFunction>("Selu", functionGradient);
   op.first_opset = 7;
   op.make_attributes = &makeAttributes<SeluAttributes>;
   op.examples = examples;

@@ -13,7 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineShrink() {
-  OpDefinition op = unaryDefinition("Shrink", evaluateUnary<ShrinkFunction>, functionGradient);
+  OpDefinition op = functionDefinition<ShrinkFunction>("Shrink", functionGradient);
   op.first_opset = 9;
   op.make_attributes = &makeAttributes<ShrinkAttributes>;
   op.examples = examples;

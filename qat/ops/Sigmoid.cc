@@ -25,8 +25,9 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineSigmoid() {
-  OpDefinition op = unaryDefinition("Sigmoid", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Sigmoid", gradient);
   op.kernel = unaryKernel<Function>;
+  op.pointwise.block = unaryKernelBlock<Function>;
   op.first_opset = 6;
   op.quantization.fixed_range = 1;
   return op;

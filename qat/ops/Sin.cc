@@ -19,7 +19,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineSin() {
-  OpDefinition op = unaryDefinition("Sin", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Sin", gradient);
   op.first_opset = 7;
   return op;
 }

@@ -19,7 +19,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineSinh() {
-  OpDefinition op = unaryDefinition("Sinh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Sinh", gradient);
   op.first_opset = 9;
   return op;
 }

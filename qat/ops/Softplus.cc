@@ -20,7 +20,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineSoftplus() {
-  return unaryDefinition("Softplus", evaluateUnary<Function>, gradient);
+  return functionDefinition<Function>("Softplus", gradient);
 }
 
 }  // namespace simaqat::ops

@@ -22,7 +22,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineSoftsign() {
-  return unaryDefinition("Softsign", evaluateUnary<Function>, gradient);
+  return functionDefinition<Function>("Softsign", gradient);
 }
 
 }  // namespace simaqat::ops

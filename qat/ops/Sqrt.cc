@@ -22,7 +22,7 @@ std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1
 }  // namespace
 
 OpDefinition defineSqrt() {
-  OpDefinition op = unaryDefinition("Sqrt", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Sqrt", gradient);
   op.first_opset = 6;
   op.examples = examples;
   return op;

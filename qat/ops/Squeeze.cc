@@ -59,6 +59,7 @@ OpDefinition defineSqueeze() {
   op.gradient = reshapeGradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.upgrade = upgradeAxes<13>;
   op.downgrade = downgradeAxes<13>;
   op.examples = examples;

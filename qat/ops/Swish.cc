@@ -13,7 +13,7 @@ std::vector<OpExample> examples() {
 }  // namespace
 
 OpDefinition defineSwish() {
-  OpDefinition op = unaryDefinition("Swish", evaluateUnary<SwishFunction>, functionGradient);
+  OpDefinition op = functionDefinition<SwishFunction>("Swish", functionGradient);
   op.first_opset = 24;
   op.make_attributes = &makeAttributes<SwishAttributes>;
   op.examples = examples;

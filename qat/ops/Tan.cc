@@ -21,7 +21,7 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineTan() {
-  OpDefinition op = unaryDefinition("Tan", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Tan", gradient);
   op.first_opset = 7;
   return op;
 }

@@ -25,8 +25,9 @@ void gradient(GradientContext& c) {
 }  // namespace
 
 OpDefinition defineTanh() {
-  OpDefinition op = unaryDefinition("Tanh", evaluateUnary<Function>, gradient);
+  OpDefinition op = functionDefinition<Function>("Tanh", gradient);
   op.kernel = unaryKernel<Function>;
+  op.pointwise.block = unaryKernelBlock<Function>;
   op.first_opset = 6;
   return op;
 }

@@ -14,7 +14,7 @@ std::vector<OpExample> examples() {
 
 OpDefinition defineThresholdedRelu() {
   OpDefinition op =
-      unaryDefinition("ThresholdedRelu", evaluateUnary<ThresholdedReluFunction>, functionGradient);
+      functionDefinition<ThresholdedReluFunction>("ThresholdedRelu", functionGradient);
   op.first_opset = 10;
   op.make_attributes = &makeAttributes<ThresholdedReluAttributes>;
   op.examples = examples;

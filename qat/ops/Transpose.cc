@@ -73,6 +73,7 @@ OpDefinition defineTranspose() {
   op.evaluate = evaluate;
   op.gradient = gradient;
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.examples = examples;
   return op;
 }

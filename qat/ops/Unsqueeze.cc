@@ -40,6 +40,7 @@ OpDefinition defineUnsqueeze() {
   op.gradient = reshapeGradient;
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kShares;
+  op.quantization.moves_codes = true;
   op.upgrade = upgradeAxes<13>;
   op.downgrade = downgradeAxes<13>;
   op.examples = examples;

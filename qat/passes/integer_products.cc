@@ -1,5 +1,7 @@
 #include "qat/passes/integer_products.h"
 
+#include <optional>
+
 #include "qat/ir/op.h"
 #include "qat/ops/shared/convolution_attributes.h"
 #include "qat/passes/fake_quantized.h"
@@ -7,11 +9,33 @@
 namespace simaqat {
 namespace {
 
-const Node* activationQuantizerOf(const Value* value) {
-  const Node* node = fakeQuantizeOf(value);
-  if (node == nullptr) return nullptr;
-  const auto& spec = node->attributes<QuantizerSpec>();
-  return spec.qmin >= 0 && spec.qmax <= 255 && !spec.perChannel() ? node : nullptr;
+// A value as its codes: u8, scale, zero point.
+struct Codes {
+  Value* codes = nullptr;
+  Value* scale = nullptr;
+  Value* zero_point = nullptr;
+};
+
+bool isDequantize(const Node* node) {
+  return node != nullptr && node->op().qualifiedName() == "simaqat::Dequantize";
+}
+
+// The codes of a value that storeCodes (store_codes.h) keeps as such. One that only moves such
+// values, but not their codes, lies on the same grid: it gets its codes again.
+std::optional<Codes> codesOf(Graph& graph, Value* value, Node* before) {
+  const Node* node = value->producer();
+  while (node != nullptr && !isDequantize(node) && sharesQuantizer(*node)) {
+    node = node->input(0)->producer();
+  }
+  if (!isDequantize(node)) return std::nullopt;
+  if (node == value->producer()) return Codes{node->input(0), node->input(1), node->input(2)};
+  Graph::NodeOptions options;
+  options.before = before;
+  options.output_count = 2;
+  const Node* again =
+      graph.addNode("simaqat::Quantize", before->name(), {value, node->input(1), node->input(2)},
+                    wrapAttributes(activationQuantizer()), options);
+  return Codes{again->output(0), again->output(1), node->input(2)};
 }
 
 // With a scale for each output channel, and zero points of zero.
@@ -27,28 +51,40 @@ const Node* weightQuantizerOf(const Value* value) {
 constexpr int64_t kMostTaps = 1 << 15;
 
 void useIntegers(Graph& graph, Node& conv) {
-  const Node* x = activationQuantizerOf(conv.input(0));
   const Node* w = weightQuantizerOf(conv.input(1));
-  if (x == nullptr || w == nullptr) return;
+  if (w == nullptr) return;
   const std::vector<int64_t> dims = conv.input(1)->type.dims();
   const int64_t taps = conv.input(1)->type.size() / std::max<int64_t>(dims[0], 1);
   if (dims[1] == 1 || taps > kMostTaps) return;
+  const std::optional<Codes> x = codesOf(graph, conv.input(0), &conv);
+  if (!x) return;
   Value* y = graph.add("simaqat::QuantizedConv", conv.name(),
-                       {conv.input(0), conv.input(1), conv.input(2), x->input(1), x->input(2),
+                       {x->codes, conv.input(1), conv.input(2), x->scale, x->zero_point,
                         w->input(1)},
                        conv.attributes<ops::ConvAttributes>(), &conv);
   graph.replaceUses(conv.output(), y);
   graph.removeNode(&conv);
 }
 
+// Gradients that need a value read its codes, where they are there.
+void readCodes(Node& node, size_t index, bool with_parameters) {
+  const Node* values = node.input(index)->producer();
+  if (!isDequantize(values)) return;
+  node.setInput(index, values->input(0));
+  if (!with_parameters) return;
+  for (size_t i = 1; i < 3; ++i) node.setInput(node.inputCount(), values->input(i));
+}
+
 }  // namespace
 
 void useIntegerProducts(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
-    if (node->op().qualifiedName() == "Conv" &&
-        node->output()->type.element == ElementType::kFloat) {
-      useIntegers(graph, *node);
-    }
+    if (node->output()->type.element != ElementType::kFloat) continue;
+    const std::string name = node->op().qualifiedName();
+    if (name == "Conv") useIntegers(graph, *node);
+    if (name == "simaqat::ConvWeightGradient") readCodes(*node, 0, true);
+    // Codes have their values' order.
+    if (name == "simaqat::MaxPoolGradient") readCodes(*node, 1, false);
   }
 }
 

@@ -4,10 +4,13 @@
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
+#include "qat/passes/split_batch_norms.h"
+#include "qat/passes/store_codes.h"
 #include "qat/train/parameters.h"
 
 namespace simaqat {
@@ -115,7 +118,11 @@ Graph buildTrainingStep(Graph graph, const Specialization& specialization,
     addUpdate(g, gradients, options);
   });
   runPass(graph, "fold-constants", foldConstants);
+  runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);
+  runPass(graph, "split-batch-norms", splitBatchNorms);
+  runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
 }
@@ -128,8 +135,11 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   bindInputs(graph, batch, sample_dims);
   if (mode == Mode::kEvaluate) runPass(graph, "round-biases", roundBiases);
   // In front of bind-shapes, which folds the weights' quantizers away.
+  runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
 }

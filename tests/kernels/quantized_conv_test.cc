@@ -23,17 +23,21 @@ std::vector<int32_t> randomIntegers(int64_t n, uint32_t seed, int32_t low, int32
   return out;
 }
 
+std::vector<uint8_t> randomCodes(int64_t n, uint32_t seed) {
+  const std::vector<int32_t> codes = randomIntegers(n, seed, 0, 255);
+  return std::vector<uint8_t>(codes.begin(), codes.end());
+}
+
 struct Quantized {
   Quantized(const ConvShape& shape, int32_t zero_point, uint32_t seed)
       : shape(shape),
         zero_point(zero_point),
-        x_codes(randomIntegers(sizeOfX(shape), seed, 0, 255)),
+        x_codes(randomCodes(sizeOfX(shape), seed)),
         w_codes(randomIntegers(sizeOfW(shape), seed + 1, -128, 127)),
         bias(randomFloats(shape.out_channels, seed + 2)) {
     for (int64_t o = 0; o < shape.out_channels; ++o) {
       w_scale.push_back(0.001f * static_cast<float>(o + 1));
     }
-    for (int32_t code : x_codes) x.push_back(static_cast<float>(code - zero_point) * x_scale);
     const int64_t per_channel = shape.out_channels == 0 ? 1 : sizeOfW(shape) / shape.out_channels;
     for (size_t i = 0; i < w_codes.size(); ++i) {
       const size_t o = i / static_cast<size_t>(per_channel);
@@ -45,7 +49,7 @@ struct Quantized {
     ThreadPool pool(threads);
     auto workspace = dirtyWorkspace(quantizedConvWorkspace(shape, threads));
     std::vector<float> y(static_cast<size_t>(sizeOfY(shape)));
-    quantizedConv(shape, x.data(), x_scale, static_cast<float>(zero_point), w.data(),
+    quantizedConv(shape, x_codes.data(), x_scale, static_cast<float>(zero_point), w.data(),
                   w_scale.data(), bias.data(), y.data(), workspace.data(), pool);
     return y;
   }
@@ -70,8 +74,9 @@ struct Quantized {
   ConvShape shape;
   int32_t zero_point;
   float x_scale = 0.0371f;
-  std::vector<int32_t> x_codes, w_codes;
-  std::vector<float> x, w, w_scale, bias;
+  std::vector<uint8_t> x_codes;
+  std::vector<int32_t> w_codes;
+  std::vector<float> w, w_scale, bias;
 };
 
 void check(const ConvShape& shape) {
@@ -107,15 +112,10 @@ TEST_CASE("quantized convolution: groups, strides, dilation, other ranks") {
   check(make(0, 3, 4, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
 }
 
-TEST_CASE("a value on no grid makes the result NaN, and never something finite") {
-  const ConvShape shape = make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity(),
-                          -std::numeric_limits<float>::infinity()}) {
-    Quantized q(shape, 100, 3);
-    q.x[50] = bad;
-    for (float v : q.run(2)) CHECK(std::isnan(v));
-  }
+TEST_CASE("a scale that is NaN makes the result NaN") {
+  Quantized q(make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}), 100, 3);
+  q.x_scale = std::numeric_limits<float>::quiet_NaN();
+  for (float v : q.run(2)) CHECK(std::isnan(v));
 }
 
 TEST_CASE("sums that could leave 32 bits are not for it") {

@@ -7,6 +7,7 @@
 #include "qat/exec/executor.h"
 #include "qat/ir/parser.h"
 #include "qat/ir/verifier.h"
+#include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/model.h"
@@ -103,7 +104,7 @@ std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs) {
   return outputs;
 }
 
-std::vector<Tensor> gradients(const Graph& graph, const std::vector<Tensor>& inputs) {
+std::vector<Tensor> gradients(const Graph& graph, const std::vector<Tensor>& inputs, bool fused) {
   Graph sum = bound(sumOfOutputs(graph));
   const std::vector<Value*> parameters = sum.inputs;
   const auto found = differentiate(sum, sum.outputs[0].value, parameters);
@@ -114,6 +115,8 @@ std::vector<Tensor> gradients(const Graph& graph, const std::vector<Tensor>& inp
     sum.outputs.push_back({parameters[i]->name() + "/gradient", found.at(parameters[i])});
     reached.push_back(i);
   }
+  removeDeadCode(sum);
+  if (fused) fusePointwise(sum);
   const std::vector<Tensor> outputs = run(sum, inputs);
   std::vector<Tensor> result(parameters.size());
   for (size_t k = 0; k < reached.size(); ++k) result[reached[k]] = outputs[k];

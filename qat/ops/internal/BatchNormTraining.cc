@@ -13,21 +13,6 @@ void infer(InferContext& c) {
   for (size_t i = 1; i < 5; ++i) c.setOutput(i, c.input(3).element, c.input(3).shape);
 }
 
-// Output 2 holds the batch's biased variance when this is called.
-template <class T>
-void updateRunning(const EvalContext& c, const kernels::BatchNormShape& s) {
-  const auto& a = c.node.attributes<BatchNormTrainingAttributes>();
-  const double count = static_cast<double>(s.batch * s.inner);
-  const double correction = a.unbiased_running_var && count > 1 ? count / (count - 1) : 1.0;
-  const double m = a.momentum;
-  for (int64_t ch = 0; ch < s.channels; ++ch) {
-    const double mean = c.out(3).data<T>()[ch];
-    const double var = c.out(2).data<T>()[ch] * correction;
-    c.out(1).data<T>()[ch] = static_cast<T>(c.in(3).data<T>()[ch] * m + mean * (1 - m));
-    c.out(2).data<T>()[ch] = static_cast<T>(c.in(4).data<T>()[ch] * m + var * (1 - m));
-  }
-}
-
 void evaluate(const EvalContext& c) {
   const auto& a = c.node.attributes<BatchNormTrainingAttributes>();
   visitFloat(c, c.out().type, [&](auto tag) {
@@ -52,7 +37,7 @@ void evaluate(const EvalContext& c) {
       c.out(3).data<T>()[ch] = static_cast<T>(mean);
       c.out(4).data<T>()[ch] = static_cast<T>(inv_std);
     }
-    updateRunning<T>(c, s);
+    updateRunning<T>(c, s, c.out(3).data<T>(), c.out(2).data<T>(), c.out(1).data<T>());
   });
 }
 
@@ -62,7 +47,8 @@ void kernel(const EvalContext& c) {
                           c.node.attributes<BatchNormTrainingAttributes>().epsilon,
                           c.out(0).data<float>(), c.out(3).data<float>(), c.out(4).data<float>(),
                           c.out(2).data<float>(), c.pool);
-  updateRunning<float>(c, s);
+  updateRunning<float>(c, s, c.out(3).data<float>(), c.out(2).data<float>(),
+                       c.out(1).data<float>());
 }
 
 void gradient(GradientContext& c) {

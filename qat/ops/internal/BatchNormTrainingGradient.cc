@@ -56,6 +56,7 @@ OpDefinition defineBatchNormTrainingGradient() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.kernel = kernel;
+  op.pointwise.fused_form = "simaqat::PointwiseBatchNormGradient";
   op.gradient_is_error = true;
   return op;
 }

@@ -16,6 +16,14 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+void block(const Node&, const float* const* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const bool above = in[2] == nullptr || in[1][i] > in[2][i];
+    const bool below = in[3] == nullptr || in[1][i] < in[3][i];
+    out[i] = above & below ? in[0][i] : 0.0f;
+  }
+}
+
 }  // namespace
 
 OpDefinition defineClipGradient() {
@@ -26,6 +34,7 @@ OpDefinition defineClipGradient() {
   op.max_inputs = 4;
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
+  op.pointwise.block = block;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;

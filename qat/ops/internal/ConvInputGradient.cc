@@ -31,10 +31,13 @@ void kernel(const EvalContext& c) {
                          c.out().data<float>(), c.workspace, c.pool);
 }
 
-int64_t workspace(const Node& node, int threads) {
+kernels::ConvShape staticShapeOf(const Node& node) {
   const auto& attributes = node.attributes<ConvGradientAttributes>();
-  return static_cast<int64_t>(kernels::convInputGradWorkspace(
-      convShape(node, attributes, attributes.shape, node.input(1)->type.dims()), threads));
+  return convShape(node, attributes, attributes.shape, node.input(1)->type.dims());
+}
+
+int64_t workspace(const Node& node, int threads) {
+  return static_cast<int64_t>(kernels::convInputGradWorkspace(staticShapeOf(node), threads));
 }
 
 }  // namespace
@@ -49,6 +52,7 @@ OpDefinition defineConvInputGradient() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) { return convOperations(staticShapeOf(node)); };
   op.gradient_is_error = true;
   return op;
 }

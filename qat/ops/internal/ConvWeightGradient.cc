@@ -4,10 +4,11 @@
 namespace simaqat::ops {
 namespace {
 
-// dw of Conv, from inputs (x, dy); attribute 'shape' is w's.
+// dw of Conv, from inputs (x, dy); attribute 'shape' is w's. With further inputs, a scale and a zero
+// point, x is given by its codes.
 
 void infer(InferContext& c) {
-  c.setOutput(0, c.input(0).element, toShape(c.node.attributes<ConvGradientAttributes>().shape));
+  c.setOutput(0, c.input(1).element, toShape(c.node.attributes<ConvGradientAttributes>().shape));
 }
 
 kernels::ConvShape shapeOf(const EvalContext& c) {
@@ -27,14 +28,24 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
-  kernels::convWeightGrad(shapeOf(c), c.in(0).data<float>(), c.in(1).data<float>(),
-                         c.out().data<float>(), c.workspace, c.pool);
+  const auto grad = [&](const auto& x) {
+    kernels::convWeightGrad(shapeOf(c), x, c.in(1).data<float>(), c.out().data<float>(),
+                            c.workspace, c.pool);
+  };
+  if (c.hasIn(2)) {
+    grad(kernels::Codes{c.in(0).data<uint8_t>(), *c.in(2).data<float>(), *c.in(3).data<float>()});
+  } else {
+    grad(c.in(0).data<float>());
+  }
+}
+
+kernels::ConvShape staticShapeOf(const Node& node) {
+  const auto& attributes = node.attributes<ConvGradientAttributes>();
+  return convShape(node, attributes, node.input(0)->type.dims(), attributes.shape);
 }
 
 int64_t workspace(const Node& node, int threads) {
-  const auto& attributes = node.attributes<ConvGradientAttributes>();
-  return static_cast<int64_t>(kernels::convWeightGradWorkspace(
-      convShape(node, attributes, node.input(0)->type.dims(), attributes.shape), threads));
+  return static_cast<int64_t>(kernels::convWeightGradWorkspace(staticShapeOf(node), threads));
 }
 
 }  // namespace
@@ -43,12 +54,14 @@ OpDefinition defineConvWeightGradient() {
   OpDefinition op;
   op.name = "ConvWeightGradient";
   op.domain = "simaqat";
-  op.min_inputs = op.max_inputs = 2;
+  op.min_inputs = 2;
+  op.max_inputs = 4;
   op.make_attributes = &makeAttributes<ConvGradientAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) { return convOperations(staticShapeOf(node)); };
   op.gradient_is_error = true;
   return op;
 }

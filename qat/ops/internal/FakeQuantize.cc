@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "kernels/fake_quantize.h"
+#include "kernels/quantizer_formula.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ops/shared/fake_quantize.h"
 
@@ -46,6 +47,15 @@ void kernel(const EvalContext& c) {
     kernels::fakeQuantizePerChannel(c.in(0).data<float>(), layout.outer, layout.channels,
                                     layout.inner, scale, zero, qmin, qmax, c.out().data<float>(),
                                     c.pool);
+  }
+}
+
+void block(const Node& node, const float* const* in, float* out, int64_t n) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const auto qmin = static_cast<float>(spec.qmin);
+  const auto qmax = static_cast<float>(spec.qmax);
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = kernels::fakeQuantized(in[0][i], in[1][i], in[2][i], qmin, qmax);
   }
 }
 
@@ -202,6 +212,8 @@ OpDefinition defineFakeQuantize() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.kernel = kernel;
+  op.pointwise = {block, [](const Node& node) { return !node.attributes<QuantizerSpec>().perChannel(); },
+                  false};
   op.gradient = gradient;
   op.in_place = {{0, 0}};
   op.specialize = specialize;

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "kernels/fake_quantize.h"
+#include "kernels/quantizer_formula.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
@@ -44,6 +45,20 @@ void kernel(const EvalContext& c) {
   }
 }
 
+void block(const Node& node, const float* const* in, float* out, int64_t n) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const auto qmin = static_cast<float>(spec.qmin);
+  const auto qmax = static_cast<float>(spec.qmax);
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = kernels::fakeQuantizedGrad(in[1][i], in[0][i], in[2][i], in[3][i], qmin, qmax);
+  }
+}
+
+bool isPointwise(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  return !spec.perChannel() && !spec.learnsScale();
+}
+
 }  // namespace
 
 OpDefinition defineFakeQuantizeGradient() {
@@ -55,6 +70,7 @@ OpDefinition defineFakeQuantizeGradient() {
   op.infer = inferSameAsInput;
   op.evaluate = evaluate;
   op.kernel = kernel;
+  op.pointwise = {block, isPointwise, false};
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;

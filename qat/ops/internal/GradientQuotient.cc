@@ -4,14 +4,17 @@ namespace simaqat::ops {
 namespace {
 
 // dy / b from inputs (dy, b), and 0 where dy is 0, whatever b is.
+struct Function {
+  template <class T>
+  T operator()(T dy, T b) const {
+    return orZero(dy, dy / b);
+  }
+};
+
 void evaluate(const EvalContext& c) {
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
-    mapBinary<T, T>(c, [](T dy, T b) {
-      // Computed first, so that vector instructions choose.
-      const T result = dy / b;
-      return dy == T{0} ? T{0} : result;
-    });
+    mapBinary<T, T>(c, Function{});
   });
 }
 
@@ -24,6 +27,7 @@ OpDefinition defineGradientQuotient() {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
+  op.pointwise.block = binaryBlock<Function>;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}, {1, 0}};
   return op;

@@ -3,9 +3,10 @@
 namespace simaqat::ops {
 namespace {
 
-// dx of MaxPool, from inputs (dy, x): each dy goes to its window's first maximum.
+// dx of MaxPool, from inputs (dy, x): each dy goes to its window's first maximum. x may be given by
+// its codes.
 
-void infer(InferContext& c) { c.setOutput(0, c.input(1).element, c.input(1).shape); }
+void infer(InferContext& c) { c.setOutput(0, c.input(0).element, c.input(1).shape); }
 
 kernels::PoolShape shapeOf(const EvalContext& c) {
   return poolShape(c.node, c.node.attributes<PoolAttributes>(), c.in(1).dims);
@@ -27,8 +28,14 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
-  kernels::maxPoolGrad(shapeOf(c), c.in(1).data<float>(), c.in(0).data<float>(),
-                       c.out().data<float>(), c.pool);
+  const auto grad = [&](const auto* x) {
+    kernels::maxPoolGrad(shapeOf(c), x, c.in(0).data<float>(), c.out().data<float>(), c.pool);
+  };
+  if (c.in(1).type == ElementType::kUint8) {
+    grad(c.in(1).data<uint8_t>());
+  } else {
+    grad(c.in(1).data<float>());
+  }
 }
 
 }  // namespace

@@ -8,13 +8,13 @@ namespace simaqat::ops {
 namespace {
 
 // Conv of fake-quantized values in exact integers (kernels/quantized_conv.h). Inputs: Conv's
-// own, x, w and perhaps a bias, then x's scale and zero point, and w's scale for each output
-// channel. The attributes are Conv's too.
+// own, x as its codes, w and perhaps a bias, then x's scale and zero point, and w's scale for each
+// output channel. The attributes are Conv's too.
 
 enum Input { kX, kW, kBias, kScale, kZeroPoint, kWeightScale };
 
 void infer(InferContext& c) {
-  c.setOutput(0, c.input(0).element, inferConv(c, c.node.attributes<ConvAttributes>()));
+  c.setOutput(0, c.input(kW).element, inferConv(c, c.node.attributes<ConvAttributes>()));
 }
 
 kernels::ConvShape shapeOf(const Node& node) {
@@ -23,33 +23,31 @@ kernels::ConvShape shapeOf(const Node& node) {
 }
 
 void evaluate(const EvalContext& c) {
-  visitFloat(c, c.out().type, [&](auto tag) {
-    using T = decltype(tag);
-    const kernels::ConvShape shape = shapeOf(c.node);
-    const int64_t channel_weights = c.in(kW).size / shape.out_channels;
-    const int64_t plane = shape.out[0] * shape.out[1] * shape.out[2];
-    const T x_scale = c.in(kScale).data<T>()[0];
-    const T* w_scale = c.in(kWeightScale).data<T>();
-    std::vector<double> sums(static_cast<size_t>(c.out().size));
-    forEachProduct(shape, [&](int64_t xi, int64_t wi, int64_t yi) {
-      const T scale = w_scale[wi / channel_weights];
-      sums[static_cast<size_t>(yi)] += std::nearbyint(c.in(kX).data<T>()[xi] / x_scale) *
-                                       std::nearbyint(c.in(kW).data<T>()[wi] / scale);
-    });
-    T* y = c.out().data<T>();
-    for (int64_t i = 0; i < c.out().size; ++i) {
-      const int64_t o = i / plane % shape.out_channels;
-      const T bias = c.hasIn(kBias) ? c.in(kBias).data<T>()[o] : T{0};
-      y[i] = static_cast<T>(sums[static_cast<size_t>(i)]) * (x_scale * w_scale[o]) + bias;
-    }
+  const kernels::ConvShape shape = shapeOf(c.node);
+  const int64_t channel_weights = c.in(kW).size / shape.out_channels;
+  const int64_t plane = shape.out[0] * shape.out[1] * shape.out[2];
+  const float x_scale = *c.in(kScale).data<float>();
+  const double zero_point = *c.in(kZeroPoint).data<float>();
+  const float* w_scale = c.in(kWeightScale).data<float>();
+  std::vector<double> sums(static_cast<size_t>(c.out().size));
+  forEachProduct(shape, [&](int64_t xi, int64_t wi, int64_t yi) {
+    const float scale = w_scale[wi / channel_weights];
+    sums[static_cast<size_t>(yi)] += (c.in(kX).data<uint8_t>()[xi] - zero_point) *
+                                     std::nearbyint(c.in(kW).data<float>()[wi] / scale);
   });
+  float* y = c.out().data<float>();
+  for (int64_t i = 0; i < c.out().size; ++i) {
+    const int64_t o = i / plane % shape.out_channels;
+    const float bias = c.hasIn(kBias) ? c.in(kBias).data<float>()[o] : 0.0f;
+    y[i] = static_cast<float>(sums[static_cast<size_t>(i)]) * (x_scale * w_scale[o]) + bias;
+  }
 }
 
 void kernel(const EvalContext& c) {
   const kernels::ConvShape shape = shapeOf(c.node);
   SIMAQAT_CHECK(kernels::quantizedConvFits(shape) && c.in(kWeightScale).size == shape.out_channels, "{}",
                 c.node.describe());
-  kernels::quantizedConv(shape, c.in(kX).data<float>(), *c.in(kScale).data<float>(),
+  kernels::quantizedConv(shape, c.in(kX).data<uint8_t>(), *c.in(kScale).data<float>(),
                          *c.in(kZeroPoint).data<float>(), c.in(kW).data<float>(), c.in(kWeightScale).data<float>(),
                          c.hasIn(kBias) ? c.in(kBias).data<float>() : nullptr,
                          c.out().data<float>(), c.workspace, c.pool);
@@ -72,6 +70,7 @@ OpDefinition defineQuantizedConv() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.workspace = workspace;
+  op.operations = [](const Node& node) { return convOperations(shapeOf(node)); };
   op.gradient_is_error = true;
   return op;
 }

@@ -4,10 +4,17 @@ namespace simaqat::ops {
 namespace {
 
 // dx = y > 0 ? dy : 0, from inputs (dy, y).
+struct Function {
+  template <class T>
+  T operator()(T dy, T y) const {
+    return y > T{0} ? dy : T{0};
+  }
+};
+
 void evaluate(const EvalContext& c) {
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
-    mapBinary<T, T>(c, [](T dy, T y) { return y > T{0} ? dy : T{0}; });
+    mapBinary<T, T>(c, Function{});
   });
 }
 
@@ -20,6 +27,7 @@ OpDefinition defineReluGradient() {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
+  op.pointwise.block = binaryBlock<Function>;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;

@@ -23,6 +23,23 @@ void forEachInChannel(const kernels::BatchNormShape& s, int64_t channel, F f) {
   }
 }
 
+// The running statistics after a step, from inputs 3 and 4: `variance` holds the batch's biased one
+// when this is called.
+template <class T>
+void updateRunning(const EvalContext& c, const kernels::BatchNormShape& s, const T* mean,
+                   T* variance, T* running_mean) {
+  const auto& a = c.node.attributes<BatchNormTrainingAttributes>();
+  const double count = static_cast<double>(s.batch * s.inner);
+  const double correction = a.unbiased_running_var && count > 1 ? count / (count - 1) : 1.0;
+  const double m = a.momentum;
+  for (int64_t ch = 0; ch < s.channels; ++ch) {
+    const double batch_mean = mean[ch];
+    const double batch_variance = variance[ch] * correction;
+    running_mean[ch] = static_cast<T>(c.in(3).data<T>()[ch] * m + batch_mean * (1 - m));
+    variance[ch] = static_cast<T>(c.in(4).data<T>()[ch] * m + batch_variance * (1 - m));
+  }
+}
+
 // The shape rule's checks: four inputs with one element a channel.
 void checkBatchNormInputs(const InferContext& c);
 

@@ -127,6 +127,26 @@ void mapBinary(const EvalContext& c, F f) {
                    });
 }
 
+// What a gradient rule makes of dy with a derivative, and 0 where dy is 0, whatever the derivative
+// is. Both are there before one is chosen, so that vector instructions can.
+template <class T>
+T orZero(T dy, T dx) {
+  return dy == T{0} ? T{0} : dx;
+}
+
+// PointwiseTraits::block of a function of one or two numbers.
+template <class F>
+void unaryBlock(const Node&, const float* const* in, float* out, int64_t n) {
+  const float* x = in[0];
+  for (int64_t i = 0; i < n; ++i) out[i] = F{}(x[i]);
+}
+template <class F>
+void binaryBlock(const Node&, const float* const* in, float* out, int64_t n) {
+  const float* a = in[0];
+  const float* b = in[1];
+  for (int64_t i = 0; i < n; ++i) out[i] = F{}(a[i], b[i]);
+}
+
 // Calls function(T{}) for float and double; an operator on other types is an Error.
 template <class Function>
 void visitFloat(const EvalContext& c, ElementType type, Function&& function) {

@@ -36,6 +36,13 @@ struct ConvInputs {
 std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attributes,
                                const ConvInputs& inputs = {});
 
+// A multiply-add counted as two; all taps, those in the padding too.
+inline double convOperations(const kernels::ConvShape& s) {
+  double operations = 2.0 * static_cast<double>(s.batch * s.out_channels);
+  for (size_t i = 0; i < 3; ++i) operations *= static_cast<double>(s.out[i] * s.kernel[i]);
+  return operations * static_cast<double>(s.in_channels / s.group);
+}
+
 // Calls f(x_index, w_index, y_index) for each product of the convolution, in a fixed order: the
 // definition, for reference evaluation of Conv and its gradients.
 template <class F>

@@ -29,6 +29,19 @@ void evaluateUnary(const EvalContext& c) {
   });
 }
 
+template <class Function>
+void functionBlock([[maybe_unused]] const Node& node, const float* const* in, float* out,
+                   int64_t n) {
+  const auto f = makeFunction<Function>(node);
+  for (int64_t i = 0; i < n; ++i) out[i] = f(in[0][i]);
+}
+template <class Function>
+void functionGradientBlock([[maybe_unused]] const Node& node, const float* const* in, float* out,
+                           int64_t n) {
+  const auto f = makeFunction<Function>(node);
+  for (int64_t i = 0; i < n; ++i) out[i] = orZero(in[0][i], f.gradient(in[0][i], in[1][i]));
+}
+
 // For functions that integers have, too.
 template <class Function>
 void evaluateUnaryNumber(const EvalContext& c) {
@@ -51,6 +64,13 @@ inline OpDefinition unaryDefinition(const char* name, EvalFunction evaluate,
   return op;
 }
 
+template <class Function>
+OpDefinition functionDefinition(const char* name, GradientRule gradient) {
+  OpDefinition op = unaryDefinition(name, evaluateUnary<Function>, gradient);
+  op.pointwise.block = functionBlock<Function>;
+  return op;
+}
+
 // The gradient rule of a function with an operator for its gradient, which gets its attributes.
 inline void functionGradient(GradientContext& c) {
   c.setInputGradient(0, c.add("simaqat::" + c.node.op().name + "Gradient",
@@ -63,9 +83,7 @@ void evaluateFunctionGradient(const EvalContext& c) {
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     mapBinary<T, T>(c, [f = makeFunction<Function>(c.node)](T dy, T x) {
-      const auto dx = static_cast<T>(f.gradient(dy, x));
-      // Whatever the derivative is, as in GradientProduct.
-      return dy == T{0} ? T{0} : dx;
+      return orZero(dy, static_cast<T>(f.gradient(dy, x)));
     });
   });
 }
@@ -78,6 +96,7 @@ OpDefinition functionGradientDefinition(const char* name) {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcast;
   op.evaluate = evaluateFunctionGradient<Function>;
+  op.pointwise.block = functionGradientBlock<Function>;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}, {1, 0}};
   return op;

@@ -19,4 +19,10 @@ void unaryKernel(const EvalContext& c) {
   });
 }
 
+template <class Function>
+void unaryKernelBlock(const Node&, const float* const* in, float* out, int64_t n) {
+  Eigen::Map<Eigen::ArrayXf> to(out, n);
+  Function::apply(Eigen::Map<const Eigen::ArrayXf>(in[0], n), to);
+}
+
 }  // namespace simaqat::ops

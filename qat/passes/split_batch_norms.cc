@@ -1,0 +1,92 @@
+#include "qat/passes/split_batch_norms.h"
+
+#include <algorithm>
+
+#include "qat/ir/op.h"
+#include "qat/ir/pointwise.h"
+#include "qat/ops/shared/batch_norm_attributes.h"
+
+namespace simaqat {
+namespace {
+
+enum Output { kCenter, kFactor, kOffset, kRunningMean, kRunningVar, kMean, kInvStd, kExtremes };
+
+// From a BatchNormTraining to its statistics: outputs 1 to 4 are those of BatchNormTraining.
+Node* split(Graph& graph, Node* node) {
+  Graph::NodeOptions options;
+  options.before = node;
+  options.output_count = 8;
+  Node* statistics = graph.addNode("simaqat::BatchNormStatistics", node->name(), node->inputs(),
+                                   node->rawAttributes().clone(), options);
+  Value* y = graph.add("Sub", node->name(), {node->input(0), statistics->output(kCenter)}, nullptr,
+                       node);
+  y = graph.add("Mul", node->name(), {y, statistics->output(kFactor)}, nullptr, node);
+  y = graph.add("Add", node->name(), {y, statistics->output(kOffset)}, nullptr, node);
+  graph.replaceUses(node->output(0), y);
+  for (size_t i = 1; i < 5; ++i) graph.replaceUses(node->output(i), statistics->output(kOffset + i));
+  graph.removeNode(node);
+  return statistics;
+}
+
+// Whether an operand says the same of all elements of a channel of an x of rank `rank`: a number, or
+// one for each channel.
+bool isPerChannel(const Value* operand, size_t rank) {
+  if (operand == nullptr) return true;
+  const std::vector<int64_t> dims = operand->type.dims();
+  for (size_t k = 0; k < dims.size(); ++k) {
+    const bool counts_channels = dims.size() - k == rank - 1;
+    if (dims[k] != 1 && !counts_channels) return false;
+  }
+  return true;
+}
+
+// What a chain of monotone operators from x to `value` makes of the extremes of x; null where there
+// is no such chain.
+Value* ofExtremes(Graph& graph, const Value* value, const Node* statistics, Node* before) {
+  const Value* x = statistics->input(0);
+  std::vector<const Node*> chain;
+  for (; value != x; value = chain.back()->input(0)) {
+    const Node* node = value->producer();
+    if (node == nullptr || !isPointwise(*node) || !node->op().pointwise.is_monotone) return nullptr;
+    const auto rest = node->inputs().begin() + 1;
+    if (!std::all_of(rest, node->inputs().end(),
+                     [&](const Value* v) { return isPerChannel(v, x->type.rank()); })) {
+      return nullptr;
+    }
+    chain.push_back(node);
+  }
+  Value* result = statistics->output(kExtremes);
+  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
+    std::vector<Value*> inputs = (*it)->inputs();
+    inputs[0] = result;
+    result = graph.add((*it)->op().qualifiedName(), (*it)->name(), inputs,
+                       (*it)->rawAttributes().clone(), before);
+  }
+  return result;
+}
+
+bool canSplit(const Node& node) {
+  const TensorType& type = node.input(0)->type;
+  return node.op().qualifiedName() == "simaqat::BatchNormTraining" &&
+         type.element == ElementType::kFloat && type.rank() >= 2 && type.size() > 0;
+}
+
+}  // namespace
+
+void splitBatchNorms(Graph& graph) {
+  std::vector<const Node*> all;
+  for (Node* node : graph.nodeSequence()) {
+    if (canSplit(*node)) all.push_back(split(graph, node));
+  }
+  for (Node* node : graph.nodeSequence()) {
+    if (node->op().qualifiedName() != "simaqat::ObserveRange") continue;
+    for (const Node* statistics : all) {
+      if (Value* extremes = ofExtremes(graph, node->input(0), statistics, node)) {
+        node->setInput(0, extremes);
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace simaqat
