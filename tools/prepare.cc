@@ -7,6 +7,7 @@
 #include "qat/passes/canonicalize.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
+#include "qat/passes/simplify.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/parameters.h"
 #include "qat/train/step_graph.h"
@@ -58,6 +59,7 @@ class PrepareCommand : public Command {
     std::vector<PlacementEntry> placement;
     try {
       if (!outputs_.empty()) selectOutputs(graph, outputs_);
+      requireDeterminedEvaluation(graph);
       keepReached(graph);
       selectTrainable(graph, train_, freeze_);
       placement = scaffold(graph, options);

@@ -7,6 +7,17 @@
 #include "qat/onnx/export.h"
 
 namespace simaqat {
+namespace {
+
+int64_t tensorBytes(const Graph& graph) {
+  size_t bytes = 0;
+  for (const auto& value : graph.values()) {
+    bytes += (value->variable != nullptr ? value->variable->value : value->constant).bytes();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+}  // namespace
 
 void checkStandardModel(const Graph& graph, int opset) {
   for (const auto& node : graph.nodes()) {
@@ -14,9 +25,10 @@ void checkStandardModel(const Graph& graph, int opset) {
   }
   const auto known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("");
   if (opset > known.second) return;
-  onnx::ModelProto model;
   // Beyond what protobuf holds in one message there is nothing to check it with.
-  if (!model.ParseFromString(serializeModel(graph, opset))) return;
+  if (tensorBytes(graph) >= ExportOptions{opset}.external_data_bytes) return;
+  onnx::ModelProto model;
+  SIMAQAT_CHECK(model.ParseFromString(serializeModel(graph, opset)));
   try {
     onnx::checker::check_model(model);
   } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <set>
 
@@ -136,14 +137,47 @@ class Exporter {
 };
 
 // Protobuf's maps aside, serialization is a function of the message alone.
-std::string serialize(const onnx::ModelProto& model) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
+bool serialize(const onnx::ModelProto& model, google::protobuf::io::ZeroCopyOutputStream& stream) {
   google::protobuf::io::CodedOutputStream coded(&stream);
   coded.SetSerializationDeterministic(true);
-  if (!model.SerializeToCodedStream(&coded)) throw runtimeError("the model is too large to write");
+  const bool written = model.SerializeToCodedStream(&coded);
   coded.Trim();
-  return bytes;
+  return written && !coded.HadError();
+}
+
+// Protobuf's way to a file: a large model is not held a second time, as bytes. Protobuf's classes
+// know no exceptions, so an error waits until they are done.
+class FileStream : public google::protobuf::io::CopyingOutputStream {
+ public:
+  explicit FileStream(AtomicFile& file) : file_(file) {}
+  bool Write(const void* data, int size) override {
+    try {
+      file_.write({static_cast<const char*>(data), static_cast<size_t>(size)});
+      return true;
+    } catch (...) {
+      error_ = std::current_exception();
+      return false;
+    }
+  }
+  void rethrow() const {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+
+ private:
+  AtomicFile& file_;
+  std::exception_ptr error_;
+};
+
+constexpr char kTooLarge[] = "the model is too large to write";
+
+void write(const onnx::ModelProto& model, const std::string& path) {
+  AtomicFile file(path);
+  FileStream to_file(file);
+  google::protobuf::io::CopyingOutputStreamAdaptor stream(&to_file);
+  const bool written = serialize(model, stream) && stream.Flush();
+  to_file.rethrow();
+  if (!written) throw runtimeError(kTooLarge);
+  file.commit();
 }
 
 // Moves the tensors' data to a file named after its content, written before the model.
@@ -184,7 +218,10 @@ int leastOpset(const Graph& graph, int opset) {
 }
 
 std::string serializeModel(const Graph& graph, int opset) {
-  return serialize(Exporter(graph, opset).run());
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  if (!serialize(Exporter(graph, opset).run(), stream)) throw runtimeError(kTooLarge);
+  return bytes;
 }
 
 void exportModel(const Graph& graph, const std::string& path, const ExportOptions& options) {
@@ -194,7 +231,7 @@ void exportModel(const Graph& graph, const std::string& path, const ExportOption
     bytes += static_cast<int64_t>(tensor.raw_data().size());
   }
   if (bytes >= options.external_data_bytes) externalize(model, path);
-  writeFileAtomically(path, serialize(model));
+  write(model, path);
 }
 
 }  // namespace simaqat

@@ -66,6 +66,17 @@ void defineStopGradient(onnx::FunctionProto& function) {
   addNode(function, "Identity", {"x"}, "y");
 }
 
+// Its second output, the factors, is for backward alone.
+void defineDropPath(onnx::FunctionProto& function) {
+  for (const char* input : {"x", "like", "keep"}) function.add_input(input);
+  function.add_output("factor");
+  addNode(function, "RandomUniformLike", {"like"}, "number");
+  addNode(function, "Less", {"number", "keep"}, "is_kept");
+  addNode(function, "CastLike", {"is_kept", "x"}, "kept");
+  addNode(function, "Div", {"kept", "keep"}, "factor");
+  addNode(function, "Mul", {"x", "factor"}, "y");
+}
+
 }  // namespace
 
 onnx::FunctionProto functionDefinition(const std::string& name, int opset) {
@@ -80,6 +91,8 @@ onnx::FunctionProto functionDefinition(const std::string& name, int opset) {
     defineFakeQuantize(function);
   } else if (name == "StopGradient") {
     defineStopGradient(function);
+  } else if (name == "DropPath") {
+    defineDropPath(function);
   } else {
     SIMAQAT_CHECK(false, "operator {} has no function for files", name);
   }

@@ -21,7 +21,8 @@ namespace {
 
 using namespace onnx_format;  // NOLINT: this file is that format's reader
 
-onnx::ModelProto parseModel(std::string_view bytes) {
+// The bytes are gone before anything is made of the message: a large model is held once, not twice.
+onnx::ModelProto parseModel(const std::string bytes) {
   onnx::ModelProto model;
   google::protobuf::io::ArrayInputStream array(
       bytes.data(),
@@ -38,7 +39,8 @@ onnx::ModelProto parseModel(std::string_view bytes) {
 
 class Importer {
  public:
-  Importer(const onnx::ModelProto& model, std::string folder, const OpRegistry& registry)
+  // Takes the tensors out of the model as it goes.
+  Importer(onnx::ModelProto& model, std::string folder, const OpRegistry& registry)
       : model_(model),
         folder_(std::move(folder)),
         graph_(registry),
@@ -49,7 +51,7 @@ class Importer {
     checkOperators(nodes);
     graph_.name = model_.graph().name();
     for (const auto& entry : model_.metadata_props()) graph_.metadata[entry.key()] = entry.value();
-    addInitializers(model_.graph(), stateRoles(nodes));
+    addInitializers(*model_.mutable_graph(), stateRoles(nodes));
     addInputs();
     for (const OpsetNode& node : nodes) addNode(node);
     for (const onnx::ValueInfoProto& output : model_.graph().output()) {
@@ -106,12 +108,13 @@ class Importer {
     return roles;
   }
 
-  void addInitializers(const onnx::GraphProto& graph, const Roles& roles) {
-    for (const onnx::TensorProto& proto : graph.initializer()) {
+  void addInitializers(onnx::GraphProto& graph, const Roles& roles) {
+    for (onnx::TensorProto& proto : *graph.mutable_initializer()) {
       if (graph_.findValue(proto.name()) != nullptr || proto.name().empty()) {
         throw inputError("initializer '{}' is defined twice or has no name", proto.name());
       }
       Tensor tensor = toTensor(proto, folder_);
+      delete proto.release_raw_data();
       const auto role = roles.find(proto.name());
       if (role != roles.end()) {
         graph_.addVariable(proto.name(), role->second, std::move(tensor));
@@ -191,7 +194,7 @@ class Importer {
         condition.toVector<int64_t>()[0] != 0 ? "then_branch" : "else_branch";
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
       if (attribute.name() != name || !attribute.has_g()) continue;
-      const onnx::GraphProto branch =
+      onnx::GraphProto branch =
           inlineBranch(proto, attribute.g(), [&](const std::string& inside) {
             return graph_.findValue(inside) != nullptr;
           });
@@ -288,7 +291,7 @@ class Importer {
     graph_.inferTypes(*added);
   }
 
-  const onnx::ModelProto& model_;
+  onnx::ModelProto& model_;
   const std::string folder_;
   Graph graph_;
   const FunctionInliner inliner_;
@@ -296,10 +299,10 @@ class Importer {
 
 }  // namespace
 
-Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
+Graph importModelBytes(std::string bytes, const std::string& origin, const std::string& folder,
                        const OpRegistry& registry) {
   try {
-    const onnx::ModelProto model = parseModel(bytes);
+    onnx::ModelProto model = parseModel(std::move(bytes));
     return Importer(model, folder, registry).run();
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", origin, error.what()));

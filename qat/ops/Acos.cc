@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -14,7 +15,8 @@ struct Function {
 void gradient(GradientContext& c) {
   Value* square = c.add("Mul", {c.input(0), c.input(0)});
   Value* under = c.add("Sub", {c.scalar(1, c.input(0)), square});
-  c.setInputGradient(0, c.add("Div", {c.add("Neg", {c.outputGradient()}), c.add("Sqrt", {under})}));
+  Value* negative = c.add("Neg", {c.outputGradient()});
+  c.setInputGradient(0, gradientOver(c, negative, c.add("Sqrt", {under})));
 }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, -0.9, 0.9)}}}; }

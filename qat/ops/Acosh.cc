@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -14,7 +15,7 @@ struct Function {
 void gradient(GradientContext& c) {
   Value* square = c.add("Mul", {c.input(0), c.input(0)});
   Value* under = c.add("Sub", {square, c.scalar(1, c.input(0))});
-  c.setInputGradient(0, c.add("Div", {c.outputGradient(), c.add("Sqrt", {under})}));
+  c.setInputGradient(0, gradientOver(c, c.outputGradient(), c.add("Sqrt", {under})));
 }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 1.2, 4)}}}; }

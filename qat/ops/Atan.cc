@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -14,7 +15,7 @@ struct Function {
 void gradient(GradientContext& c) {
   Value* square = c.add("Mul", {c.input(0), c.input(0)});
   Value* denominator = c.add("Add", {c.scalar(1, c.input(0)), square});
-  c.setInputGradient(0, c.add("Div", {c.outputGradient(), denominator}));
+  c.setInputGradient(0, gradientOver(c, c.outputGradient(), denominator));
 }
 
 }  // namespace

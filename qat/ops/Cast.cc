@@ -26,6 +26,7 @@ std::vector<OpExample> examples() {
   return {
       {"to integers", to(ElementType::kInt64), {exampleTensor({2, 3}, 1, -9, 9)}},
       {"to bool", to(ElementType::kBool), {exampleIntegers({4}, 0, 2)}},
+      {"to double", to(ElementType::kDouble), {exampleTensor({2, 3})}},
       {"to float", to(ElementType::kFloat), {exampleIntegers({4}, -9, 9)}},
   };
 }

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -13,7 +14,7 @@ struct Function {
 // dx = -dy sin(x)
 void gradient(GradientContext& c) {
   Value* slope = c.add("Neg", {c.add("Sin", {c.input(0)})});
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), slope));
 }
 
 }  // namespace

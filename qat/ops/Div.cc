@@ -1,5 +1,6 @@
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
 
 namespace simaqat::ops {
 namespace {
@@ -24,10 +25,10 @@ void evaluate(const EvalContext& c) {
 }
 
 void gradient(GradientContext& c) {
-  Value* share = c.add("Div", {c.outputGradient(), c.input(1)});
+  Value* share = gradientOver(c, c.outputGradient(), c.input(1));
   if (c.wants(0)) c.setInputGradient(0, c.sumTo(share, c.input(0)));
   if (c.wants(1)) {
-    Value* product = c.add("Mul", {share, c.output()});
+    Value* product = gradientTimes(c, share, c.output());
     c.setInputGradient(1, c.add("Neg", {c.sumTo(product, c.input(1))}));
   }
 }

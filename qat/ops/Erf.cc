@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -15,7 +16,7 @@ void gradient(GradientContext& c) {
   Value* x = c.input(0);
   Value* bell = c.add("Exp", {c.add("Neg", {c.add("Mul", {x, x})})});
   Value* slope = c.add("Mul", {bell, c.scalar(1.1283791670955126, x)});
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), slope));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary_kernel.h"
 
 namespace simaqat::ops {
@@ -16,7 +17,7 @@ struct Function {
 
 // dx = dy y
 void gradient(GradientContext& c) {
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.output()}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), c.output()));
 }
 
 }  // namespace

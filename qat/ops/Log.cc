@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary_kernel.h"
 
 namespace simaqat::ops {
@@ -16,7 +17,7 @@ struct Function {
 
 // dx = dy / x
 void gradient(GradientContext& c) {
-  c.setInputGradient(0, c.add("Div", {c.outputGradient(), c.input(0)}));
+  c.setInputGradient(0, gradientOver(c, c.outputGradient(), c.input(0)));
 }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 0.2, 3)}}}; }

@@ -1,4 +1,5 @@
 #include "kernels/softmax_cross_entropy.h"
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/softmax.h"
 
 namespace simaqat::ops {
@@ -27,7 +28,7 @@ void kernel(const EvalContext& c) {
 
 // dx = dy - exp(y) sum(dy)
 void gradient(GradientContext& c) {
-  Value* share = c.add("Mul", {c.add("Exp", {c.output()}), sumOverAxis(c, c.outputGradient())});
+  Value* share = gradientTimes(c, sumOverAxis(c, c.outputGradient()), c.add("Exp", {c.output()}));
   c.setInputGradient(0, c.add("Sub", {c.outputGradient(), share}));
 }
 

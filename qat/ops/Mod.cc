@@ -2,6 +2,7 @@
 
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
 
 namespace simaqat::ops {
 namespace {
@@ -58,7 +59,7 @@ void gradient(GradientContext& c) {
   if (c.wants(1)) {
     Value* less = c.add("Sub", {c.output(), c.input(0)});
     Value* slope = c.add("Div", {less, c.input(1)});
-    c.setInputGradient(1, c.sumTo(c.add("Mul", {dy, slope}), c.input(1)));
+    c.setInputGradient(1, c.sumTo(gradientTimes(c, dy, slope), c.input(1)));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
 
 namespace simaqat::ops {
 namespace {
@@ -21,7 +22,7 @@ void evaluate(const EvalContext& c) {
 void gradient(GradientContext& c) {
   for (size_t i = 0; i < 2; ++i) {
     if (!c.wants(i)) continue;
-    Value* product = c.add("Mul", {c.outputGradient(), c.input(1 - i)});
+    Value* product = gradientTimes(c, c.outputGradient(), c.input(1 - i));
     c.setInputGradient(i, c.sumTo(product, c.input(i)));
   }
 }

@@ -1,5 +1,6 @@
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
 
 namespace simaqat::ops {
 namespace {
@@ -33,10 +34,10 @@ void gradient(GradientContext& c) {
   Value* zero = c.scalar(0, x);
   if (c.wants(0)) {
     Value* is_negative = c.add("Less", {x, zero});
-    c.setInputGradient(0, c.add("Where", {is_negative, c.add("Mul", {dy, c.input(1)}), dy}));
+    c.setInputGradient(0, c.add("Where", {is_negative, gradientTimes(c, dy, c.input(1)), dy}));
   }
   if (c.wants(1)) {
-    c.setInputGradient(1, c.sumTo(c.add("Mul", {dy, c.add("Min", {x, zero})}), c.input(1)));
+    c.setInputGradient(1, c.sumTo(gradientTimes(c, dy, c.add("Min", {x, zero})), c.input(1)));
   }
 }
 

@@ -75,12 +75,12 @@ void gradient(GradientContext& c) {
       base = c.add("Where", {c.add("Equal", {b, c.scalar(0, b)}), one, a});
     }
     Value* slope = c.add("Mul", {b, c.add("Pow", {base, c.add("Sub", {b, one})})});
-    c.setInputGradient(0, c.sumTo(c.add("Mul", {dy, slope}), a));
+    c.setInputGradient(0, c.sumTo(gradientTimes(c, dy, slope), a));
   }
   if (c.wants(1)) {
     Value* base = c.add("Where", {c.add("Greater", {a, c.scalar(0, a)}), a, one});
     Value* slope = c.add("Mul", {c.output(), c.add("Log", {base})});
-    c.setInputGradient(1, c.sumTo(c.add("Mul", {dy, slope}), c.input(1)));
+    c.setInputGradient(1, c.sumTo(gradientTimes(c, dy, slope), c.input(1)));
   }
 }
 

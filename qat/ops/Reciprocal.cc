@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -13,7 +14,7 @@ struct Function {
 // dx = -dy y y
 void gradient(GradientContext& c) {
   Value* square = c.add("Mul", {c.output(), c.output()});
-  c.setInputGradient(0, c.add("Neg", {c.add("Mul", {c.outputGradient(), square})}));
+  c.setInputGradient(0, c.add("Neg", {gradientTimes(c, c.outputGradient(), square)}));
 }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 0.3, 3)}}}; }

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
@@ -18,7 +19,7 @@ struct Magnitudes {
 
 void gradient(GradientContext& c) {
   Value* sign = c.add("Sign", {c.input(0)});
-  c.setInputGradient(0, c.add("Mul", {expandReduced(c, c.outputGradient()), sign}));
+  c.setInputGradient(0, gradientTimes(c, expandReduced(c, c.outputGradient()), sign));
 }
 
 }  // namespace

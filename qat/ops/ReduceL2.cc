@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
@@ -19,8 +20,8 @@ struct Norm {
 // dx = dy x / y; a norm of zero, where there is no derivative, gets the gradient zero.
 void gradient(GradientContext& c) {
   Value* norm = c.add("Max", {c.output(), c.scalar(1e-30, c.output())});
-  Value* slope = expandReduced(c, c.add("Div", {c.outputGradient(), norm}));
-  c.setInputGradient(0, c.add("Mul", {slope, c.input(0)}));
+  Value* slope = expandReduced(c, gradientOver(c, c.outputGradient(), norm));
+  c.setInputGradient(0, gradientTimes(c, slope, c.input(0)));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "qat/ops/shared/examples.h"
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
@@ -20,7 +21,7 @@ struct LogOfSum {
 // dx = dy / the sum, which is exp(y).
 void gradient(GradientContext& c) {
   Value* sum = c.add("Exp", {c.output()});
-  c.setInputGradient(0, expandReduced(c, c.add("Div", {c.outputGradient(), sum})));
+  c.setInputGradient(0, expandReduced(c, gradientOver(c, c.outputGradient(), sum)));
 }
 
 std::vector<OpExample> examples() {

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
@@ -31,7 +32,7 @@ void evaluate(const EvalContext& c) {
 void gradient(GradientContext& c) {
   Value* below = c.add("Sub", {c.input(0), expandReduced(c, c.output())});
   Value* share = c.add("Exp", {below});
-  c.setInputGradient(0, c.add("Mul", {expandReduced(c, c.outputGradient()), share}));
+  c.setInputGradient(0, gradientTimes(c, expandReduced(c, c.outputGradient()), share));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/reduce_terms.h"
 
 namespace simaqat::ops {
@@ -16,7 +17,7 @@ struct Squares {
 
 void gradient(GradientContext& c) {
   Value* twice = c.add("Mul", {c.outputGradient(), c.scalar(2, c.output())});
-  c.setInputGradient(0, c.add("Mul", {expandReduced(c, twice), c.input(0)}));
+  c.setInputGradient(0, gradientTimes(c, expandReduced(c, twice), c.input(0)));
 }
 
 }  // namespace

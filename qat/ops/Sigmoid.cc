@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary_kernel.h"
 
 namespace simaqat::ops {
@@ -18,7 +19,7 @@ struct Function {
 void gradient(GradientContext& c) {
   Value* y = c.output();
   Value* slope = c.add("Mul", {y, c.add("Sub", {c.scalar(1, y), y})});
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), slope));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -12,7 +13,7 @@ struct Function {
 
 // dx = dy cos(x)
 void gradient(GradientContext& c) {
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.add("Cos", {c.input(0)})}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), c.add("Cos", {c.input(0)})));
 }
 
 }  // namespace

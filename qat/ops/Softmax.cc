@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/softmax.h"
 
 #include <Eigen/Core>
@@ -43,9 +44,9 @@ void kernel(const EvalContext& c) {
 
 // dx = y (dy - sum(dy y))
 void gradient(GradientContext& c) {
-  Value* product = c.add("Mul", {c.outputGradient(), c.output()});
+  Value* product = gradientTimes(c, c.outputGradient(), c.output());
   Value* centred = c.add("Sub", {c.outputGradient(), sumOverAxis(c, product)});
-  c.setInputGradient(0, c.add("Mul", {c.output(), centred}));
+  c.setInputGradient(0, gradientTimes(c, centred, c.output()));
 }
 
 }  // namespace

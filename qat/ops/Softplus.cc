@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -13,7 +14,7 @@ struct Function {
 
 // dx = dy sigmoid(x)
 void gradient(GradientContext& c) {
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), c.add("Sigmoid", {c.input(0)})}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), c.add("Sigmoid", {c.input(0)})));
 }
 
 }  // namespace

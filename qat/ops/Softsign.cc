@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -15,7 +16,7 @@ void gradient(GradientContext& c) {
   Value* magnitude = c.add("Abs", {c.input(0)});
   Value* root = c.add("Add", {magnitude, c.scalar(1, c.input(0))});
   // Two divisions: the square would overflow first.
-  c.setInputGradient(0, c.add("Div", {c.add("Div", {c.outputGradient(), root}), root}));
+  c.setInputGradient(0, gradientOver(c, gradientOver(c, c.outputGradient(), root), root));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -13,7 +14,7 @@ struct Function {
 // dx = dy / 2 / y
 void gradient(GradientContext& c) {
   Value* half = c.add("Mul", {c.outputGradient(), c.scalar(0.5, c.output())});
-  c.setInputGradient(0, c.add("Div", {half, c.output()}));
+  c.setInputGradient(0, gradientOver(c, half, c.output()));
 }
 
 std::vector<OpExample> examples() { return {{"", {}, {exampleTensor({2, 3, 4}, 1, 0.2, 3)}}}; }

@@ -1,3 +1,4 @@
+#include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/unary.h"
 
 namespace simaqat::ops {
@@ -14,7 +15,7 @@ struct Function {
 void gradient(GradientContext& c) {
   Value* square = c.add("Mul", {c.output(), c.output()});
   Value* slope = c.add("Add", {square, c.scalar(1, c.output())});
-  c.setInputGradient(0, c.add("Mul", {c.outputGradient(), slope}));
+  c.setInputGradient(0, gradientTimes(c, c.outputGradient(), slope));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/passes/exported_forms.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 
@@ -16,6 +17,8 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);
   runPass(graph, "fold-constants", foldConstants);
+  runPass(graph, "stable-logarithms", stableLogarithms);
+  runPass(graph, "drop-paths", dropPaths);
   runPass(graph, "decide-batch-norm", [&](Graph& g) { decision = decideBatchNorm(g, policy); });
   runPass(graph, "dead-code", removeDeadCode);
   if (copied > 0) {

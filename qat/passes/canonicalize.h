@@ -9,8 +9,9 @@
 
 namespace simaqat {
 
-// Narrows double precision, separates BatchNormalization's state, removes Identity, folds constants, drops dead code and
-// decides which BatchNormalizations train. Returns warnings for the user.
+// Narrows double precision, separates BatchNormalization's state, removes Identity, folds constants,
+// gives logarithms their stable forms, recognizes stochastic depth, drops dead code and decides
+// which BatchNormalizations train. Returns warnings for the user.
 std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy);
 
 // Keeps the named outputs alone and drops what only the others needed. An Error where a name is

@@ -31,4 +31,7 @@ void bindShapes(Graph& graph, const std::map<std::string, int64_t>& symbols);
 // Turns the stored graph into the one of a mode, by each operator's own hook.
 void specialize(Graph& graph, const Specialization& specialization);
 
+// An Error that names a node whose random numbers an output depends on in evaluation.
+void requireDeterminedEvaluation(const Graph& graph);
+
 }  // namespace simaqat

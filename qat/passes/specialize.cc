@@ -20,4 +20,16 @@ void specialize(Graph& graph, const Specialization& specialization) {
   removeDeadCode(graph);
 }
 
+void requireDeterminedEvaluation(const Graph& graph) {
+  Graph evaluated = graph.clone();
+  specialize(evaluated, {Mode::kEvaluate});
+  for (const auto& node : evaluated.nodes()) {
+    // One that has a hook draws nothing in evaluation: Dropout, where its mask is used.
+    if (!node->op().random || node->op().specialize != nullptr) continue;
+    node->fail(
+        "draws random numbers that an output depends on in evaluation; only Dropout and stochastic "
+        "depth (x * draw / keep) are recognized and left out there");
+  }
+}
+
 }  // namespace simaqat

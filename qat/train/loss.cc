@@ -6,6 +6,7 @@
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
 #include "qat/onnx/import.h"
+#include "qat/passes/exported_forms.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 
@@ -169,6 +170,8 @@ Graph joinLoss(const Graph& model, const Graph& loss,
   for (size_t i = 0; i < results.size(); ++i) {
     joined.outputs.push_back({loss.outputs[i].name, results[i]});
   }
+  // A loss may take the logarithm of what the model ends in.
+  runPass(joined, "stable-logarithms", stableLogarithms);
   return joined;
 }
 

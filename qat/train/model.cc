@@ -58,12 +58,13 @@ void readTrainable(Graph& graph) {
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
 
 Model loadModel(const std::string& path, BatchNormPolicy policy) {
-  const std::string bytes = readFile(path);
+  std::string bytes = readFile(path);
+  std::string hash = hashHex(bytes);
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  Model model{importModelBytes(bytes, path, folder, opRegistry()),
+  Model model{importModelBytes(std::move(bytes), path, folder, opRegistry()),
               Stage::kSource,
               path,
-              hashHex(bytes),
+              std::move(hash),
               {}};
   try {
     model.stage = stageOf(model.graph, path);

@@ -23,8 +23,8 @@ std::string write(Graph& graph, Stage stage, int opset, const std::string& name)
   return path;
 }
 
-void train(Graph& graph, const Images& images, int64_t steps, int64_t batch, float learning_rate,
-           ThreadPool& pool) {
+std::vector<double> train(Graph& graph, const Images& images, int64_t steps, int64_t batch,
+                          float learning_rate, ThreadPool& pool) {
   OptimizerOptions sgd;
   sgd.weight_decay = 1e-4f;
   Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(graph), {Mode::kTrain}, sgd,
@@ -32,6 +32,7 @@ void train(Graph& graph, const Images& images, int64_t steps, int64_t batch, flo
                     pool);
   const Tensor rate = Tensor::scalar(learning_rate);
   executor.setInput(executor.inputIndex(kLearningRateInput), rate);
+  std::vector<double> losses;
   for (int64_t step = 0; step < steps; ++step) {
     const Tensor pixels = rows(images.pixels, step * batch, batch);
     const Tensor labels = rows(images.labels, step * batch, batch);
@@ -39,9 +40,11 @@ void train(Graph& graph, const Images& images, int64_t steps, int64_t batch, flo
     executor.setInput(executor.inputIndex("labels"), labels);
     executor.compute(step);
     executor.commit();
+    losses.push_back(executor.scalarOutput(0));
   }
   executor.writeBack(graph);
   refreshQuantizers(graph);
+  return losses;
 }
 
 }  // namespace
@@ -52,7 +55,7 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   keepReached(graph);
   scaffold(graph, {});
   storeTrainable(graph);
-  train(graph, images, steps, batch, learning_rate, pool);
+  std::vector<double> losses = train(graph, images, steps, batch, learning_rate, pool);
   const std::string trained_path = write(graph, Stage::kTrained, 17, network + "_trained.onnx");
   Graph trained = loadModel(trained_path).graph;
 
@@ -63,7 +66,8 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   Graph exported = loadModel(final_path).graph;
   checkStandardModel(exported, leastOpset(exported, 13));
   const std::string exported_path = write(exported, Stage::kExported, 13, network + "_qdq.onnx");
-  return {std::move(trained),
+  return {std::move(losses),
+          std::move(trained),
           std::move(finalized),
           loadModel(exported_path).graph,
           trained_path,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "qat/base/thread_pool.h"
 #include "qat/ir/graph.h"
@@ -10,6 +11,7 @@
 namespace simaqat {
 
 struct ShippedNetwork {
+  std::vector<double> losses;  // of each training step
   Graph trained;    // scaffolded, as its file has it
   Graph finalized;  // as finalize left it
   Graph exported;   // read from the file that users get

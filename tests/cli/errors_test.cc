@@ -81,6 +81,18 @@ TEST_CASE("unknown operators are listed, all of them") {
                  {"unknown.onnx", "Frobnicate '/frobnicated'", "com.example::Mystery '/end'"});
 }
 
+TEST_CASE("random numbers that evaluation depends on are refused") {
+  onnx::ModelProto model = smallNetwork();
+  addNode(model, "RandomNormalLike", {"logits"}, {"noise"})->set_name("/head/noise");
+  addNode(model, "Add", {"logits", "noise"}, {"noisy"});
+  addOutput(model, "noisy");
+  const std::string path = save(model, scratch("noisy.onnx"));
+  expectBadInput({"prepare", path},
+                 {path, "RandomNormalLike '/head/noise' draws random numbers", "in evaluation"});
+  // Not where that output is left out.
+  runWell({"prepare", path, "-o", scratch("quiet.onnx"), "--outputs", "logits"});
+}
+
 TEST_CASE("names that would break the line do not") {
   onnx::ModelProto model = smallNetwork();
   addNode(model, "Frob\nnicate", {"logits"}, {"a\n\nb"});

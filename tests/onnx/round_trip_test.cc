@@ -102,6 +102,22 @@ TEST_CASE("a scaffolded file comes back as the same graph") {
   CHECK(sameBytes(serializeModel(again, 17), bytes));
 }
 
+TEST_CASE("stochastic depth comes back, and is a function for other tools") {
+  const Graph graph = parseText(R"(
+    input %x : float[N, 3]
+    input %like : float[N, 1]
+    constant %keep : float[] = [0.75]
+    %y, %factors = simaqat::DropPath(%x, %like, %keep) "drop"
+    output y = %y)",
+                                opRegistry());
+  CHECK(toText(reimported(graph, 17)) == toText(graph));
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(serializeModel(graph, 17)));
+  REQUIRE(model.functions_size() == 1);
+  CHECK(model.functions(0).name() == "DropPath");
+  onnx::checker::check_model(model);
+}
+
 TEST_CASE("a finalized model is a standard one at every opset from 13 to 21") {
   Model model = loadModel(kModel);
   scaffold(model.graph, {});
@@ -190,6 +206,16 @@ TEST_CASE("large models put their tensors into a file beside") {
   fs::remove(data);
   CHECK_THROWS_WITH(importModel(path, opRegistry()), ContainsSubstring(path));
   fs::remove_all(folder);
+}
+
+TEST_CASE("a model larger than one message holds is exported unchecked") {
+  // Constants that share their data: 2 GiB in the file, little here.
+  const Tensor tensor(ElementType::kFloat, {1 << 12, 1 << 12});
+  Graph graph(opRegistry());
+  std::vector<Value*> terms = {graph.addInput("x", {ElementType::kFloat, Shape{1 << 12, 1 << 12}})};
+  for (int i = 0; i < 32; ++i) terms.push_back(graph.addConstant(fmt::format("c{}", i), tensor));
+  graph.outputs.push_back({"y", graph.add("Sum", "y", terms)});
+  CHECK_NOTHROW(checkStandardModel(graph, 17));
 }
 
 TEST_CASE("graph outputs keep their names whatever they are bound to") {

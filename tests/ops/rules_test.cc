@@ -90,6 +90,8 @@ TEST_CASE("misuse is named") {
           "input 0: axis 1 has 6 elements, no multiple of 4");
   rejects("ConvTranspose", {1, 3, 4, 4}, {}, {Tensor(ElementType::kFloat, {2, 3, 1, 1})},
           "input 1: expected 3 input channels, got 2");
+  rejects("Col2Im", {1, 4, 3}, {}, {integers({2, 3}), integers({2, 2})},
+          "input 0: expected 2 columns, got 3");
   rejects("Einsum", {2, 3}, {{"equation", std::string("ijk->i")}}, {},
           "attribute 'equation': 'ijk' does not name the axes of rank 2");
   rejects("GatherND", {2, 3}, {}, {Tensor(ElementType::kInt64, {4, 3})},
@@ -132,6 +134,17 @@ TEST_CASE("a nearest Resize moves values, others compute them") {
   };
   CHECK(moves("nearest"));
   CHECK_FALSE(moves("linear"));
+}
+
+TEST_CASE("Col2Im adds what blocks have of an element, rows of a block first") {
+  Graph graph(opRegistry());
+  // Row k, column l: 10 k + l.
+  const Tensor columns = Tensor::of<float>({1, 4, 2}, {0, 1, 10, 11, 20, 21, 30, 31});
+  const OpExample example("", {}, {columns, integers({2, 3}), integers({2, 2})});
+  const OpDefinition& op = opRegistry().get("Col2Im");
+  const Node* node = addExampleNode(graph, op, example, example.inputs);
+  CHECK(runNode(*node, example.inputs, {})[0].identical(
+      Tensor::of<float>({1, 1, 2, 3}, {0, 10 + 1, 11, 20, 30 + 21, 31})));
 }
 
 TEST_CASE("a label that is no class is an error that names the node") {

@@ -2,13 +2,16 @@
 
 #include <sstream>
 
+#include "qat/autodiff/differentiate.h"
 #include "qat/base/random.h"
 #include "qat/exec/executor.h"
 #include "qat/ir/parser.h"
 #include "qat/ir/verifier.h"
+#include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/model.h"
+#include "qat/train/step_graph.h"
 
 namespace simaqat {
 namespace {
@@ -99,6 +102,25 @@ std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs) {
   std::vector<Tensor> outputs;
   for (size_t i = 0; i < graph.outputs.size(); ++i) outputs.push_back(executor.outputTensor(i));
   return outputs;
+}
+
+std::vector<Tensor> gradients(const Graph& graph, const std::vector<Tensor>& inputs, bool fused) {
+  Graph sum = bound(sumOfOutputs(graph));
+  const std::vector<Value*> parameters = sum.inputs;
+  const auto found = differentiate(sum, sum.outputs[0].value, parameters);
+  sum.outputs.clear();
+  std::vector<size_t> reached;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (found.count(parameters[i]) == 0) continue;
+    sum.outputs.push_back({parameters[i]->name() + "/gradient", found.at(parameters[i])});
+    reached.push_back(i);
+  }
+  removeDeadCode(sum);
+  if (fused) fusePointwise(sum);
+  const std::vector<Tensor> outputs = run(sum, inputs);
+  std::vector<Tensor> result(parameters.size());
+  for (size_t k = 0; k < reached.size(); ++k) result[reached[k]] = outputs[k];
+  return result;
 }
 
 QuantizationOverride quantized(const std::string& op_type, const std::string& node,

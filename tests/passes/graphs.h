@@ -30,6 +30,10 @@ void randomizeVariables(Graph& graph, uint64_t seed);
 // What the outputs are for these inputs, in the order of graph.inputs. Symbols of dimensions are
 // bound to 4.
 std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs);
+// The gradient of the sum of the float outputs by each input; undefined where none reaches it.
+// `fused`: elementwise nodes run as one, as in training.
+std::vector<Tensor> gradients(const Graph& graph, const std::vector<Tensor>& inputs,
+                              bool fused = false);
 // Quantizes, or not, the outputs and weights of the nodes that match.
 QuantizationOverride quantized(const std::string& op_type, const std::string& node, bool quantize);
 // Sets the ranges of a scaffolded graph's quantizers from the inputs.

@@ -163,5 +163,21 @@ TEST_CASE("shapes that stay unknown are errors that name the culprit") {
   CHECK_THROWS_WITH(bindShapes(data, {}), ContainsSubstring("Reshape 'y' output 'y'"));
 }
 
+TEST_CASE("an operator whose shape depends on data is an error, unless its input folds") {
+  const std::map<std::string, std::string> nodes = {
+      {"NonZero", "(%x)"}, {"Compress", "(%x, %c)"}, {"Unique", "(%x)"}};
+  for (const auto& [op_type, inputs] : nodes) {
+    INFO(op_type);
+    const std::string rest = "\n%y = " + op_type + inputs + "\noutput y = %y";
+    Graph open = parse("input %x : float[4]\ninput %c : bool[4]" + rest);
+    CHECK_THROWS_WITH(bindShapes(open, {}), ContainsSubstring(op_type + " 'y' output 'y'") &&
+                                                ContainsSubstring("depends on data"));
+    Graph known = parse(
+        "constant %x : float[4] = [0, 2, 0, 2]\nconstant %c : bool[4] = [0, 1, 0, 1]" + rest);
+    bindShapes(known, {});
+    CHECK(known.outputs[0].value->isConstant());
+  }
+}
+
 }  // namespace
 }  // namespace simaqat

@@ -2,8 +2,10 @@
 """Takes torchvision's networks from PyTorch's exporter to ONNX Runtime, through every command.
 
 Each network, with fresh weights and ten classes, is exported as an ONNX training graph at a small
-image size, prepared, trained for two steps on noise, finalized, exported and run by ONNX Runtime.
-Prints a row of a table for each; exit status 1 where any fails.
+image size, prepared, trained for three steps on noise, finalized, exported and run by ONNX Runtime.
+Ranges are not calibrated first, since a fresh network's running statistics say nothing of it.
+Prints a row of docs/ZOO.md's table for each: its weights in millions, the seconds that each command
+took, and the most memory that prepare and train held; exit status 1 where any fails.
 
 Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3),
 and node with tests/onnxruntime's packages."""
@@ -14,6 +16,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy
@@ -24,71 +27,76 @@ import torchvision
 HERE = pathlib.Path(__file__).resolve().parent
 CLASSES = 10
 BATCH = 2
+STEPS = 3
 
+# `labels`: the dimensions of a sample's labels. `outputs`: names, the one that counts first.
 Network = collections.namedtuple('Network', 'build dims labels outputs')
 
 
-def classifier(name, size, **options):
+def classifier(name, size, outputs=('logits',), **options):
     build = getattr(torchvision.models, name)
     return Network(lambda: build(weights=None, num_classes=CLASSES, **options), (3, size, size), (),
-                   None)
+                   outputs)
 
 
-def segmenter(name, size):
+def segmenter(name, size, outputs=('logits',), **options):
     build = getattr(torchvision.models.segmentation, name)
-    return Network(lambda: First(build(weights=None, weights_backbone=None, num_classes=CLASSES)),
-                   (3, size, size), (size, size), None)
+    return Network(
+        lambda: InOrder(build(weights=None, weights_backbone=None, num_classes=CLASSES, **options)),
+        (3, size, size), (size, size), outputs)
 
 
 def video(name, size, frames):
     build = getattr(torchvision.models.video, name)
     return Network(lambda: build(weights=None, num_classes=CLASSES), (3, frames, size, size), (),
-                   None)
+                   ('logits',))
 
 
-class First(torch.nn.Module):
-    """The first of the outputs that a segmentation network gives by name."""
+class InOrder(torch.nn.Module):
+    """The outputs that a segmentation network gives by name, as a tuple."""
 
     def __init__(self, network):
         super().__init__()
         self.network = network
 
     def forward(self, x):
-        return self.network(x)['out']
+        return tuple(self.network(x).values())
 
 
 NETWORKS = {
-    'alexnet': classifier('alexnet', 64),
+    'alexnet': classifier('alexnet', 224),
     'convnext_tiny': classifier('convnext_tiny', 64),
     'deeplabv3_mobilenet_v3_large': segmenter('deeplabv3_mobilenet_v3_large', 64),
     'densenet121': classifier('densenet121', 64),
     'efficientnet_b0': classifier('efficientnet_b0', 64),
     'efficientnet_v2_s': classifier('efficientnet_v2_s', 64),
-    'fcn_resnet50': segmenter('fcn_resnet50', 32),
-    'googlenet': classifier('googlenet', 64, aux_logits=True, init_weights=False),
+    'fcn_resnet50': segmenter('fcn_resnet50', 64, ('logits', 'aux'), aux_loss=True),
+    'googlenet': classifier('googlenet', 64, ('logits', 'aux2', 'aux1'), init_weights=False),
     'inception_v3': classifier('inception_v3', 96, aux_logits=False, init_weights=False),
     'lraspp_mobilenet_v3_large': segmenter('lraspp_mobilenet_v3_large', 64),
     'maxvit_t': classifier('maxvit_t', 224),
     'mnasnet0_5': classifier('mnasnet0_5', 64),
     'mobilenet_v2': classifier('mobilenet_v2', 64),
     'mobilenet_v3_large': classifier('mobilenet_v3_large', 64),
-    'mvit_v2_s': Network(
-        lambda: torchvision.models.video.mvit_v2_s(weights=None, num_classes=CLASSES),
-        (3, 16, 224, 224), (), None),
+    'mvit_v2_s': video('mvit_v2_s', 224, 16),
+    'r2plus1d_18': video('r2plus1d_18', 32, 4),
     'r3d_18': video('r3d_18', 32, 4),
+    'regnet_x_400mf': classifier('regnet_x_400mf', 64),
     'regnet_y_400mf': classifier('regnet_y_400mf', 64),
     'resnet18': classifier('resnet18', 64),
     'resnet50': classifier('resnet50', 64),
     'resnext50_32x4d': classifier('resnext50_32x4d', 64),
+    's3d': video('s3d', 224, 16),
     'shufflenet_v2_x1_0': classifier('shufflenet_v2_x1_0', 64),
     'squeezenet1_1': classifier('squeezenet1_1', 64),
     'swin_t': classifier('swin_t', 64),
-    'swin_v2_t': classifier('swin_v2_t', 64),
-    'vgg11_bn': classifier('vgg11_bn', 64),
+    'vgg11_bn': classifier('vgg11_bn', 224),
     'vit_b_16': classifier('vit_b_16', 64, image_size=64),
+    'vit_h_14': classifier('vit_h_14', 56, image_size=56),
+    'vit_l_16': classifier('vit_l_16', 64, image_size=64),
 }
-# Large at any image size their position tables allow.
-ON_REQUEST = ('maxvit_t', 'mvit_v2_s')
+# Large at any image size that they allow; vit_h_14 is more than 2 GiB.
+ON_REQUEST = ('maxvit_t', 'mvit_v2_s', 's3d', 'vit_h_14')
 
 
 def bernoulli(graph, like, probability, _generator=None):
@@ -105,10 +113,38 @@ torch.onnx.register_custom_op_symbolic('::bernoulli', bernoulli, 17)
 def export(network, path):
     torch.manual_seed(0)
     model = network.build().train()
+    for module in model.modules():
+        # After a few steps evaluation is to see what training saw, however slow the network's own is.
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.5
+    names = list(network.outputs)
     torch.onnx.export(model, torch.randn(BATCH, *network.dims), str(path), opset_version=17,
                       training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False,
-                      input_names=['input'], output_names=['logits'],
-                      dynamic_axes={'input': {0: 'N'}, 'logits': {0: 'N'}})
+                      input_names=['input'], output_names=names,
+                      dynamic_axes={name: {0: 'N'} for name in ['input', *names]})
+
+
+def write_loss(network, path):
+    """The mean of cross entropies: of the first output, and 0.3 times that of each further one."""
+    nodes, terms = [], []
+    for name in network.outputs:
+        nodes.append(onnx.helper.make_node('SoftmaxCrossEntropyLoss', [name, 'labels'],
+                                           [f'{name}/loss']))
+        terms.append(f'{name}/loss')
+        if name != network.outputs[0]:
+            nodes.append(onnx.helper.make_node('Mul', [terms[-1], 'share'], [f'{name}/share']))
+            terms[-1] = f'{name}/share'
+    nodes.append(onnx.helper.make_node('Sum', terms, ['loss']))
+    value = onnx.helper.make_tensor_value_info
+    batch = ['N', *network.labels]
+    graph = onnx.helper.make_graph(
+        nodes, 'loss',
+        [value(name, onnx.TensorProto.FLOAT, ['N', CLASSES, *network.labels])
+         for name in network.outputs] + [value('labels', onnx.TensorProto.INT64, batch)],
+        [value('loss', onnx.TensorProto.FLOAT, [])],
+        [onnx.helper.make_tensor('share', onnx.TensorProto.FLOAT, [], [0.3])])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8,
+                                     opset_imports=[onnx.helper.make_opsetid('', 17)]), str(path))
 
 
 def write_data(network, folder):
@@ -126,31 +162,54 @@ class Failed(Exception):
     """A command ended with an error, whose last line this holds."""
 
 
+def peak_memory(pid):
+    """The most memory that a process has held so far, in MiB; 0 where it has ended."""
+    try:
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return 0
+    lines = [line for line in status.splitlines() if line.startswith('VmHWM')]
+    return int(lines[0].split()[1]) / 1024 if lines else 0
+
+
 def run(*command):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if result.returncode != 0:
-        lines = (result.stderr + result.stdout).strip().splitlines()
-        raise Failed(f'{pathlib.Path(str(command[0])).name} {command[1]}: {lines[-1] if lines else ""}')
-    return result.stdout
+    """Runs a command; the seconds it took and the most memory it held, in MiB."""
+    started = time.monotonic()
+    with tempfile.TemporaryFile('w+') as errors:
+        # getrusage would count this process itself, as it was when it forked.
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL,
+                                   stderr=errors)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(0.01)
+        if process.returncode != 0:
+            errors.seek(0)
+            lines = errors.read().strip().splitlines()
+            name = pathlib.Path(str(command[0])).name
+            raise Failed(f'{name} {command[1]}: {lines[-1] if lines else ""}')
+    return time.monotonic() - started, peak
 
 
-def pass_through(name, network, folder, simaqat):
-    """The whole way; returns the facts of the table's row."""
+def pass_through(network, folder, simaqat):
+    """The whole way; returns the cells of the table's row."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / 'model.onnx'
     if not model.exists():
         export(network, model)
     write_data(network, folder)
-    operators = {node.op_type for node in onnx.load(model, load_external_data=False).graph.node}
+    write_loss(network, folder / 'loss.onnx')
+    graph = onnx.load(model, load_external_data=False).graph
+    operators = {node.op_type for node in graph.node}
+    weights = sum(int(numpy.prod(tensor.dims)) for tensor in graph.initializer) / 1e6
     prepared, trained = folder / 'prepared.onnx', folder / 'trained.onnx'
     final, quantized = folder / 'final.onnx', folder / 'quantized.onnx'
-    started = time.monotonic()
-    run(simaqat, 'prepare', model, '-o', prepared, '--outputs', 'logits')
-    run(simaqat, 'train', prepared, '--loss', 'cross_entropy', '--data', folder / 'manifest.json',
-        '-o', trained, '--batch-size', BATCH, '--calibrate', 2, '--steps', 2, '--lr', 0.001)
-    run(simaqat, 'finalize', trained, '-o', final)
-    run(simaqat, 'export', final, '-o', quantized)
-    seconds = time.monotonic() - started
+    prepare = run(simaqat, 'prepare', model, '-o', prepared)
+    train = run(simaqat, 'train', prepared, '--loss', folder / 'loss.onnx',
+                '--data', folder / 'manifest.json', '-o', trained, '--batch-size', BATCH,
+                '--steps', STEPS, '--lr', 0.001)
+    finalize = run(simaqat, 'finalize', trained, '-o', final)
+    exported = run(simaqat, 'export', final, '-o', quantized)
     batch = folder / 'batch.npy'
     numpy.save(batch, numpy.load(folder / 'input.npy')[:BATCH])
     run('node', HERE.parent / 'onnxruntime' / 'run.mjs', quantized, batch, folder / 'out')
@@ -159,7 +218,9 @@ def pass_through(name, network, folder, simaqat):
         raise Failed(f'ONNX Runtime gives {logits.shape}, finite: {numpy.isfinite(logits).all()}')
     if logits.std() == 0:
         raise Failed('every logit is the same')
-    return operators, seconds
+    seconds = [f'{command[0]:.1f}' for command in (prepare, train, finalize, exported)]
+    return [f'{weights:.1f}', str(len(operators)), *seconds, f'{prepare[1]:.0f}',
+            f'{train[1]:.0f}', 'runs']
 
 
 def main():
@@ -171,7 +232,9 @@ def main():
     options = parser.parse_args()
     names = options.only or [name for name in NETWORKS if name not in ON_REQUEST]
     failures = 0
-    print('| network | input | operators | result |\n|---|---|---|---|')
+    columns = ('network', 'input', 'weights', 'operators', 'prepare', 'train', 'finalize', 'export',
+               'MiB, prepare', 'MiB, train', 'ONNX Runtime')
+    print(f'| {" | ".join(columns)} |\n|{"---|" * len(columns)}')
     for name in names:
         network = NETWORKS[name]
         folder = options.folder / name
@@ -180,13 +243,12 @@ def main():
                 folder.mkdir(parents=True, exist_ok=True)
                 export(network, folder / 'model.onnx')
                 continue
-            operators, seconds = pass_through(name, network, folder, options.simaqat)
-            result = f'passes, {seconds:.0f} s'
+            cells = pass_through(network, folder, options.simaqat)
         except Failed as failure:
             failures += 1
-            operators, result = (), f'fails: {failure}'
+            cells = [f'fails: {failure}']
         size = ' x '.join(str(dim) for dim in network.dims)
-        print(f'| {name} | {size} | {len(operators)} kinds | {result} |', flush=True)
+        print(f'| {name} | {size} | {" | ".join(cells)} |', flush=True)
     return 1 if failures else 0
 
 

@@ -12,12 +12,8 @@ namespace simaqat {
 namespace {
 
 using zoo::batch;
+using zoo::kNetworks;
 using zoo::reference;
-
-const std::vector<std::string> kNetworks = {
-    "resnet20",         "mobilenet_v2_w035", "squeezenet_tiny",    "densenet_tiny",
-    "efficientnet_tiny", "mobilenet_v3_tiny", "shufflenet_v2_tiny", "convnext_tiny_cfg",
-    "vit_tiny",         "swin_tiny"};
 
 // A training step whose outputs are the loss and every weight's gradient.
 Graph gradientGraph(const Graph& joined, const Tensor& input, std::vector<std::string>& names) {

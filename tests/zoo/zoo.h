@@ -13,6 +13,11 @@
 
 namespace simaqat::zoo {
 
+inline const std::vector<std::string> kNetworks = {
+    "resnet20",          "mobilenet_v2_w035", "squeezenet_tiny",    "densenet_tiny",
+    "efficientnet_tiny", "mobilenet_v3_tiny", "shufflenet_v2_tiny", "convnext_tiny_cfg",
+    "vit_tiny",          "swin_tiny"};
+
 // The folder ../shared seen from the project's root; empty where it is missing. A test's runfiles
 // lead back to the sources by the link of this very package.
 inline std::string sharedFolder() {

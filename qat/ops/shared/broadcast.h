@@ -127,6 +127,13 @@ void mapBinary(const EvalContext& c, F f) {
                    });
 }
 
+// What a gradient rule makes of dy with a derivative, and 0 where dy is 0, whatever the derivative
+// is. Both are there before one is chosen, so that vector instructions can.
+template <class T>
+T orZero(T dy, T dx) {
+  return dy == T{0} ? T{0} : dx;
+}
+
 // PointwiseTraits::block of a function of one or two numbers.
 template <class F>
 void unaryBlock(const Node&, const float* const* in, float* out, int64_t n) {

@@ -36,6 +36,15 @@ inline Value* reshaped(GradientContext& c, Value* value, const std::vector<int64
   return c.add("Reshape", {value, integers(c, dims)});
 }
 
+// dy times what a derivative says, or over it. Both are 0 where dy is 0, whatever the derivative: a
+// NaN or an infinity in a branch that Where left out does not reach a gradient.
+inline Value* gradientTimes(GradientContext& c, Value* dy, Value* factor) {
+  return c.add("simaqat::GradientProduct", {dy, factor});
+}
+inline Value* gradientOver(GradientContext& c, Value* dy, Value* divisor) {
+  return c.add("simaqat::GradientQuotient", {dy, divisor});
+}
+
 // The last two axes exchanged.
 inline Value* matrixTranspose(GradientContext& c, Value* value) {
   TransposeAttributes attributes;

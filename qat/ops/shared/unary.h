@@ -39,7 +39,7 @@ template <class Function>
 void functionGradientBlock([[maybe_unused]] const Node& node, const float* const* in, float* out,
                            int64_t n) {
   const auto f = makeFunction<Function>(node);
-  for (int64_t i = 0; i < n; ++i) out[i] = f.gradient(in[0][i], in[1][i]);
+  for (int64_t i = 0; i < n; ++i) out[i] = orZero(in[0][i], static_cast<float>(f.gradient(in[0][i], in[1][i])));
 }
 
 // For functions that integers have, too.
@@ -83,7 +83,7 @@ void evaluateFunctionGradient(const EvalContext& c) {
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     mapBinary<T, T>(c, [f = makeFunction<Function>(c.node)](T dy, T x) {
-      return static_cast<T>(f.gradient(dy, x));
+      return orZero(dy, static_cast<T>(f.gradient(dy, x)));
     });
   });
 }
