@@ -393,7 +393,7 @@ class Trainer {
       const auto& [split, field] = place;
       throw inputError("{}: split '{}', field '{}': {} has changed since the run wrote {}",
                        manifest_.path, split, field,
-                       manifest_.splits.at(split).fields.at(field).array, options_.resume);
+                       manifest_.splits.at(split).fields.at(field).place(), options_.resume);
     }
     step_ = checkpoint.step;
     result_.skipped_steps = checkpoint.skipped_steps;
