@@ -26,4 +26,8 @@ struct WeightedNode {
 // Every node with a fake-quantized stored weight, in graph order.
 std::vector<WeightedNode> weightedNodes(const Graph& graph);
 
+// Of a graph specialized for training: FakeQuantize passes its input on, while observers go on
+// observing.
+void bypassQuantizers(Graph& graph);
+
 }  // namespace simaqat

@@ -29,8 +29,12 @@ std::string describeOptions(const TrainOptions& o) {
   list("train", o.train_patterns);
   list("freeze", o.freeze_patterns);
   list("stop-gradient", o.stop_gradients);
-  line("freeze-bn-after", o.freeze_bn_after);
-  line("freeze-observers-after", o.freeze_observers_after);
+  line("ema", o.optimizer.average_decay);
+  line("distill", fmt::format("{},{}", o.distill_weight, o.distill_temperature));
+  line("quantize-after", o.quantize_after.toString());
+  line("freeze-bn-after", o.freeze_bn_after.toString());
+  line("freeze-observers-after", o.freeze_observers_after.toString());
+  line("reestimate-bn", o.reestimate_bn);
   line("bn-running-var", o.unbiased_running_var ? "unbiased" : "biased");
   line("on-nonfinite", o.skip_nonfinite ? "skip" : "stop");
   line("init", o.random_init ? "random" : "file");

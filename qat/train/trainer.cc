@@ -13,8 +13,8 @@
 #include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/refresh_quantizers.h"
-#include "qat/passes/simplify.h"
 #include "qat/passes/stop_gradient.h"
+#include "qat/train/averages.h"
 #include "qat/train/best_by.h"
 #include "qat/train/checkpoint.h"
 #include "qat/train/evaluate.h"
@@ -23,8 +23,10 @@
 #include "qat/train/model.h"
 #include "qat/train/parameters.h"
 #include "qat/train/progress.h"
+#include "qat/train/reestimate_bn.h"
 #include "qat/train/schedule.h"
 #include "qat/train/step_graph.h"
+#include "qat/train/teacher.h"
 
 namespace simaqat {
 
@@ -50,7 +52,8 @@ class Trainer {
         model_(loadModel(options.model)),
         manifest_(loadManifest(options.manifest)),
         fields_(fieldNames(manifest_, options.split)),
-        loss_(loadLoss(options.loss, model_.graph, fields_)) {
+        loss_(loadLoss(options.loss, model_.graph, fields_)),
+        binds_(options.binds) {
     if (model_.stage == Stage::kFinalized || model_.stage == Stage::kExported) {
       throw inputError(
           "{}: is {}: its weights are integer codes and its BatchNormalization is folded, for "
@@ -58,6 +61,7 @@ class Trainer {
           options.model, stageName(model_.stage));
     }
     for (const std::string& warning : model_.warnings) spdlog::warn("{}", warning);
+    if (!options_.teacher.empty()) openTeacher();
     prepareModel();
     openData();
     if (options_.eval_every > 0) openEvaluation();
@@ -90,6 +94,34 @@ class Trainer {
       initializeRandomly(graph, options_.seed);
     }
     learningRateFactor(options_.schedule, 0, 1, 0);
+    if (options_.reestimate_bn > 0 && !hasTrainingBatchNorm(graph)) {
+      throw inputError("{}: has no BatchNormalization that trains, for --reestimate-bn",
+                       options_.model);
+    }
+  }
+
+  void openTeacher() {
+    teacher_ = loadTeacher(options_.teacher);
+    if (options_.distill_weight > 0) {
+      distill(loss_, withTeacher(), *teacher_, options_.distill_weight,
+              options_.distill_temperature, binds_);
+      return;
+    }
+    const auto sources = bindLoss(loss_.graph, withTeacher(), fields_, binds_);
+    const bool is_used = std::any_of(sources.begin(), sources.end(), [](const auto& entry) {
+      return entry.second.name.rfind("teacher/", 0) == 0;
+    });
+    if (!is_used) {
+      throw inputError("{}: the loss uses no output of the teacher; --distill WEIGHT,TEMPERATURE "
+                       "does", options_.teacher);
+    }
+  }
+
+  // The model with the teacher's outputs, where there is one.
+  Graph withTeacher() const {
+    Graph graph = model_.graph.clone();
+    if (teacher_) addTeacher(graph, *teacher_);
+    return graph;
   }
 
   void openData() {
@@ -114,14 +146,14 @@ class Trainer {
 
   // Gradients are stopped in copies: the file that is written has nothing of it.
   Graph joinForTraining() const {
-    Graph model = model_.graph.clone();
+    Graph model = withTeacher();
     Graph loss = loss_.graph.clone();
     for (const std::string& pattern : options_.stop_gradients) {
       if (stopGradients(model, pattern) + stopGradients(loss, pattern) == 0) {
         throw inputError("--stop-gradient {}: matches no value of the model or the loss", pattern);
       }
     }
-    return joinLoss(model, loss, bindLoss(loss, model, fields_, options_.binds));
+    return joinLoss(model, loss, bindLoss(loss, model, fields_, binds_));
   }
 
   void addDataHashes(const std::string& split, const Dataset& data) {
@@ -132,22 +164,28 @@ class Trainer {
 
   // ---- Phases ------------------------------------------------------------------------------
 
-  Specialization specializationAt(int64_t step) const {
-    Specialization s;
-    s.mode = Mode::kTrain;
-    s.freeze_batch_norm = options_.freeze_bn_after >= 0 && step >= options_.freeze_bn_after;
-    s.freeze_observers =
-        options_.freeze_observers_after >= 0 && step >= options_.freeze_observers_after;
-    s.unbiased_running_var = options_.unbiased_running_var;
-    return s;
+  StepMode modeAt(int64_t step) const {
+    const auto has_come = [&](const Moment& m) { return m.hasCome(step, batches_per_epoch_); };
+    StepMode mode;
+    mode.specialization.mode = Mode::kTrain;
+    mode.specialization.freeze_batch_norm = has_come(options_.freeze_bn_after);
+    mode.specialization.freeze_observers = has_come(options_.freeze_observers_after);
+    mode.specialization.unbiased_running_var = options_.unbiased_running_var;
+    mode.quantizes = has_come(options_.quantize_after);
+    return mode;
   }
 
-  // A step's graph changes where BatchNormalization or observers freeze; state is carried over.
+  static bool isSame(const StepMode& a, const StepMode& b) {
+    return a.specialization.freeze_batch_norm == b.specialization.freeze_batch_norm &&
+           a.specialization.freeze_observers == b.specialization.freeze_observers &&
+           a.quantizes == b.quantizes;
+  }
+
+  // A step's graph changes where quantization begins, and where BatchNormalization or observers
+  // freeze; state is carried over.
   void ensureExecutor() {
-    const Specialization now = specializationAt(step_);
-    const bool same = executor_ != nullptr && now.freeze_batch_norm == phase_.freeze_batch_norm &&
-                      now.freeze_observers == phase_.freeze_observers;
-    if (same) return;
+    const StepMode now = modeAt(step_);
+    if (executor_ != nullptr && isSame(now, phase_)) return;
     const VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
     assign(*joined_, state);
     executor_ =
@@ -195,13 +233,7 @@ class Trainer {
                                       [](const auto& v) { return v->next != nullptr; });
     if (!observes) throw inputError("{}: has no observers to calibrate", options_.model);
     Executor executor(std::move(graph), pool_);
-    LoaderOptions loader_options;
-    loader_options.batch_size = options_.batch_size;
-    loader_options.seed = options_.seed;
-    loader_options.shuffle = true;
-    loader_options.drop_last = true;
-    loader_options.epochs = -1;
-    BatchLoader loader(data_, loader_options);
+    BatchLoader loader(data_, loaderOptions());
     for (int64_t i = 0; i < batches; ++i) {
       // Ranges of half a calibration are worth nothing.
       if (interruptSignal != 0) return interrupted();
@@ -217,6 +249,17 @@ class Trainer {
     spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
   }
 
+  // Whole batches of the training split in random order, without end.
+  LoaderOptions loaderOptions() const {
+    LoaderOptions loader_options;
+    loader_options.batch_size = options_.batch_size;
+    loader_options.seed = options_.seed;
+    loader_options.shuffle = true;
+    loader_options.drop_last = true;
+    loader_options.epochs = -1;
+    return loader_options;
+  }
+
   // Learned scales start from a batch.
   bool startsLearning() const {
     return std::any_of(model_.graph.nodes().begin(), model_.graph.nodes().end(),
@@ -228,13 +271,8 @@ class Trainer {
   }
 
   void trainSteps(MetricsFile& metrics) {
-    LoaderOptions loader_options;
-    loader_options.batch_size = options_.batch_size;
-    loader_options.seed = options_.seed;
-    loader_options.shuffle = true;
+    LoaderOptions loader_options = loaderOptions();
     loader_options.random_transforms = true;
-    loader_options.drop_last = true;
-    loader_options.epochs = -1;
     loader_options.start_epoch = step_ / batches_per_epoch_;
     loader_options.start_batch = step_ % batches_per_epoch_;
     BatchLoader loader(data_, loader_options);
@@ -315,8 +353,8 @@ class Trainer {
     EvalOptions eval_options;
     eval_options.split = evalSplit();
     eval_options.batch_size = options_.batch_size;
-    evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
-                                             eval_options, pool_);
+    evaluator_ = std::make_unique<Evaluator>(withTeacher(), &loss_, binds_, manifest_, eval_options,
+                                             pool_);
     if (options_.keep_best) {
       best_by_ = BestBy::parse(options_.best_by, evaluator_->metricNames());
     }
@@ -335,8 +373,8 @@ class Trainer {
   }
 
   void evaluate(MetricsFile& metrics) {
-    writeModel();
-    const EvalResult evaluation = evaluator_->run(model_.graph);
+    writeModel(currentState());
+    const EvalResult evaluation = evaluator_->run(withTeacher());
     metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
     spdlog::info("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
                  evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
@@ -349,9 +387,10 @@ class Trainer {
     }
   }
 
-  // The present state in the model's graph, quantizers' stored parameters included.
-  void writeModel() {
-    assign(model_.graph, currentState());
+  // A state in the model's graph as it is saved: averages of the weights, where they are kept, and
+  // quantizers' stored parameters.
+  void writeModel(const VariableMap& state) {
+    assign(model_.graph, averaged(state));
     refreshQuantizers(model_.graph);
   }
 
@@ -361,6 +400,7 @@ class Trainer {
     Checkpoint checkpoint;
     checkpoint.model_hash = model_.hash;
     checkpoint.loss_hash = loss_.hash;
+    checkpoint.teacher_hash = teacherHash();
     checkpoint.manifest_hash = manifest_.hash;
     checkpoint.options_hash = hashHex(describeOptions(options_));
     checkpoint.data_hashes = data_hashes_;
@@ -374,6 +414,8 @@ class Trainer {
     return checkpoint;
   }
 
+  std::string teacherHash() const { return teacher_ ? teacher_->hash : ""; }
+
   void writeState(const std::string& path) const { writeCheckpoint(path, state()); }
 
   void resume() {
@@ -385,6 +427,7 @@ class Trainer {
     };
     compare("model", model_.hash, checkpoint.model_hash);
     compare("loss", loss_.hash, checkpoint.loss_hash);
+    compare("teacher", teacherHash(), checkpoint.teacher_hash);
     compare("manifest", manifest_.hash, checkpoint.manifest_hash);
     compare("set of options", hashHex(describeOptions(options_)), checkpoint.options_hash);
     for (const auto& [place, hash] : data_hashes_) {
@@ -418,12 +461,13 @@ class Trainer {
   }
 
   void finish() {
-    writeModel();
-    if (options_.keep_best && best_metric_) {
-      assign(model_.graph, best_state_);
-      refreshQuantizers(model_.graph);
-    }
+    writeModel(options_.keep_best && best_metric_ ? best_state_ : currentState());
     Graph& graph = model_.graph;
+    if (options_.reestimate_bn > 0) {
+      BatchLoader loader(data_, loaderOptions());
+      reestimateBatchNorm(graph, options_.reestimate_bn, loader, options_.batch_size, sample_dims_,
+                          options_.unbiased_running_var, pool_);
+    }
     // An FP32 model stays one that prepare takes.
     if (model_.stage != Stage::kSource) {
       setStage(graph, Stage::kTrained);
@@ -439,6 +483,8 @@ class Trainer {
   Manifest manifest_;
   std::vector<std::string> fields_;
   Loss loss_;
+  std::vector<std::string> binds_;
+  std::optional<Teacher> teacher_;
   BestBy best_by_;
   std::unique_ptr<Graph> joined_;
   std::shared_ptr<const Dataset> data_;
@@ -448,7 +494,7 @@ class Trainer {
   int64_t total_steps_ = 0;
 
   int64_t step_ = 0;
-  Specialization phase_;
+  StepMode phase_;
   std::unique_ptr<Executor> executor_;
   std::vector<size_t> inputs_;
   size_t rate_input_ = 0;

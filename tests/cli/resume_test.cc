@@ -36,7 +36,8 @@ struct Files {
   std::string checkpoint;
 };
 
-// Everything at once: calibration, augmentation, momentum, a schedule, and both freezes inside.
+// Everything at once: calibration, augmentation, momentum, a schedule, a teacher, an average of the
+// weights, quantization from the second epoch on, and statistics estimated anew at the end.
 Args everything() {
   const Stages& s = stages();
   return {"train",
@@ -61,6 +62,16 @@ Args everything() {
           "3",
           "--clip-norm",
           "5",
+          "--teacher",
+          s.source,
+          "--distill",
+          "0.2,2",
+          "--ema",
+          "0.95",
+          "--quantize-after",
+          "1e",
+          "--reestimate-bn",
+          "3",
           "--checkpoint-every",
           "11",
           "--seed",
