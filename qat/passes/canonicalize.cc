@@ -15,7 +15,7 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);
-  runPass(graph, "fold-constants", foldConstants);
+  runPass(graph, "fold-constants", foldAllButCodes);
   runPass(graph, "decide-batch-norm", [&](Graph& g) { decision = decideBatchNorm(g, policy); });
   runPass(graph, "dead-code", removeDeadCode);
   if (copied > 0) {
