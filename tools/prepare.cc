@@ -104,10 +104,12 @@ class PrepareCommand : public Command {
   }
 
   static void printPlacement(const std::vector<PlacementEntry>& placement) {
-    std::vector<std::vector<std::string>> rows = {{"NODE", "OPERATOR", "OUTPUT", "WEIGHT"}};
+    std::vector<std::vector<std::string>> rows = {
+        {"NODE", "OPERATOR", "OUTPUT", "WEIGHT", "ONNX RUNTIME"}};
     for (const PlacementEntry& entry : placement) {
       rows.push_back({entry.node, entry.op_type,
-                      entry.output.empty() ? "- " + entry.reason : entry.output, entry.weight});
+                      entry.output.empty() ? "- " + entry.reason : entry.output, entry.weight,
+                      entry.kernel});
     }
     std::printf("%s", table(rows).c_str());
   }

@@ -53,6 +53,10 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   scaffold(graph, {});
   storeTrainable(graph);
   train(graph, images, steps, batch, learning_rate, pool);
+  return ship(std::move(graph), network);
+}
+
+ShippedNetwork ship(Graph graph, const std::string& network) {
   const std::string trained_path = write(graph, Stage::kTrained, 17, network + "_trained.onnx");
   Graph trained = loadModel(trained_path).graph;
 

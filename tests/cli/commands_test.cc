@@ -84,6 +84,7 @@ TEST_CASE("prepare tells what trains and where quantizers stand") {
   for (const char* piece :
        {"first.weight", "[6, 1, 3, 3]", "/first/relu", "uint8 per tensor",
         "int8 per channel (axis 0)", "fused with BatchNormalization '/first/bn'",
+        "ONNX RUNTIME", "integer", "moves codes", "gone",
         // 54 + 432 + 32 weights, 2 x 6 + 2 x 8 of BatchNormalization, 4 biases.
         "550 trained elements", "a training step at batch 4"}) {
     CHECK_THAT(out, ContainsSubstring(piece));
