@@ -5,7 +5,7 @@
 #include "qat/base/log.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
-#include "qat/passes/scaffold.h"
+#include "qat/passes/sizes.h"
 #include "tools/command.h"
 
 namespace simaqat {
@@ -58,59 +58,6 @@ Json quantizersOf(const Graph& graph) {
     list.push_back(std::move(entry));
   }
   return list;
-}
-
-// A scale or zero point of QuantizeLinear or DequantizeLinear.
-bool belongsToQuantizer(const Value& value) {
-  return std::all_of(value.uses().begin(), value.uses().end(), [](const Use& use) {
-    const std::string& type = use.node->op().name;
-    return (type == "QuantizeLinear" || type == "DequantizeLinear") && use.index > 0;
-  });
-}
-
-// Codes of four bits are two to a byte in files.
-int64_t bytesOf(const Tensor& tensor, ElementType type) {
-  const bool is_narrow = storageType(type) != type;
-  const auto bytes = tensor.size() * static_cast<int64_t>(elementSize(type));
-  return is_narrow ? (bytes + 1) / 2 : bytes;
-}
-
-// The codes and scales of a weight that has a quantizer, else what it has.
-int64_t quantizedBytes(const Value& value, const Tensor& tensor) {
-  for (const Use& use : value.uses()) {
-    if (!isFakeQuantize(*use.node)) continue;
-    const auto& spec = use.node->attributes<QuantizerSpec>();
-    return bytesOf(tensor, spec.codeType()) +
-           4 * use.node->input(kFakeQuantizeScale)->variable->value.size();
-  }
-  return bytesOf(tensor, tensor.type());
-}
-
-struct Sizes {
-  int64_t parameters = 0;
-  int64_t float_bytes = 0;
-  int64_t quantized_bytes = 0;
-};
-
-// FP32 counts every parameter with 4 bytes.
-Sizes sizesOf(const Graph& graph) {
-  Sizes sizes;
-  for (const auto& value : graph.values()) {
-    const bool is_weight =
-        value->variable != nullptr && value->variable->role == VariableRole::kWeight;
-    const bool is_constant = value->isConstant() && value->producer() == nullptr;
-    if (!is_weight && !is_constant) continue;
-    const Tensor& tensor = is_weight ? value->variable->value : value->constant;
-    if (tensor.size() <= 1) continue;
-    if (belongsToQuantizer(*value)) {
-      sizes.quantized_bytes += bytesOf(tensor, tensor.type());
-      continue;
-    }
-    sizes.parameters += tensor.size();
-    sizes.float_bytes += 4 * tensor.size();
-    sizes.quantized_bytes += quantizedBytes(*value, tensor);
-  }
-  return sizes;
 }
 
 class InspectCommand : public Command {

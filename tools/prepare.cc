@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "qat/base/file.h"
+#include "qat/base/hash.h"
 #include "qat/base/log.h"
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
@@ -12,6 +14,7 @@
 #include "qat/train/step_graph.h"
 #include "tools/command.h"
 #include "tools/recipe.h"
+#include "tools/width_search.h"
 
 namespace simaqat {
 namespace {
@@ -26,7 +29,10 @@ class PrepareCommand : public Command {
     return "Examples:\n"
            "  simaqat prepare model.onnx -o prepared.onnx\n"
            "  simaqat prepare googlenet.onnx -o prepared.onnx --outputs logits --batch-size 64\n"
-           "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --data data.json --size-budget 200000 "
+           "\\\n"
+           "      --write-recipe widths.json\n\n"
            "A recipe: {\"overrides\": [{\"node\": \"/head/*\", \"quantize\": false}]}";
   }
   void declare(CLI::App& app) override {
@@ -41,6 +47,7 @@ class PrepareCommand : public Command {
     app.add_option("--train", train_, "Train these weights (name patterns or kinds)")
         ->delimiter(',');
     app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
+    widths_.declare(app);
   }
 
   int run() override {
@@ -53,13 +60,18 @@ class PrepareCommand : public Command {
     Graph& graph = model.graph;
     warnOfFusedBatchNorm(graph);
     std::string recipe_hash;
-    const ScaffoldOptions options =
+    ScaffoldOptions options =
         recipe_.empty() ? ScaffoldOptions{} : loadRecipe(recipe_, &recipe_hash);
     std::vector<PlacementEntry> placement;
     try {
       if (!outputs_.empty()) selectOutputs(graph, outputs_);
       keepReached(graph);
       selectTrainable(graph, train_, freeze_);
+      if (widths_.isWanted()) {
+        const std::string recipe = recipe_.empty() ? "" : readFile(recipe_);
+        const std::string chosen = widths_.run(graph, recipe, options);
+        if (!chosen.empty()) recipe_hash = hashHex(chosen);
+      }
       placement = scaffold(graph, options);
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
@@ -138,6 +150,7 @@ class PrepareCommand : public Command {
   std::string batch_norm_ = "auto";
   std::vector<std::string> train_;
   std::vector<std::string> freeze_;
+  WidthSearch widths_;
 };
 
 }  // namespace

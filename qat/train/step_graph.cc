@@ -107,7 +107,9 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
                         const OptimizerOptions& options, int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims) {
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, mode.specialization); });
-  if (!mode.quantizes) runPass(graph, "bypass-quantizers", bypassQuantizers);
+  if (!mode.quantizes) {
+    runPass(graph, "bypass-quantizers", [](Graph& g) { bypassQuantizers(g); });
+  }
   bindInputs(graph, batch, sample_dims);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "differentiate", [&](Graph& g) {

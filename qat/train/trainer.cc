@@ -10,12 +10,12 @@
 #include "qat/base/log.h"
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
-#include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/stop_gradient.h"
 #include "qat/train/averages.h"
 #include "qat/train/best_by.h"
+#include "qat/train/calibrate.h"
 #include "qat/train/checkpoint.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
@@ -42,6 +42,12 @@ void assign(Graph& graph, const VariableMap& state) {
     const auto value = state.find(variable->name);
     if (value != state.end()) variable->value = value->second;
   }
+}
+
+VariableMap stateOf(const Graph& graph) {
+  VariableMap state;
+  for (const auto& variable : graph.variables()) state[variable->name] = variable->value;
+  return state;
 }
 
 class Trainer {
@@ -210,8 +216,7 @@ class Trainer {
   // Every variable: those that the step's graph has as it has them, the others as they were, such
   // as ranges that are frozen.
   VariableMap currentState() const {
-    VariableMap state;
-    for (const auto& variable : joined_->variables()) state[variable->name] = variable->value;
+    VariableMap state = stateOf(*joined_);
     if (executor_ != nullptr) {
       for (const auto& variable : executor_->graph().variables()) {
         Tensor copy = executor_->variable(variable->name);
@@ -225,27 +230,19 @@ class Trainer {
   // ---- Steps -------------------------------------------------------------------------------
 
   void calibrate() {
-    const int64_t batches = std::max<int64_t>(options_.calibrate, startsLearning() ? 1 : 0);
+    const int64_t batches =
+        std::max<int64_t>(options_.calibrate, hasUnsetScales(model_.graph) ? 1 : 0);
     if (batches == 0) return;
-    Graph graph =
-        buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size, sample_dims_);
-    const bool observes = std::any_of(graph.variables().begin(), graph.variables().end(),
-                                      [](const auto& v) { return v->next != nullptr; });
-    if (!observes) throw inputError("{}: has no observers to calibrate", options_.model);
-    Executor executor(std::move(graph), pool_);
-    BatchLoader loader(data_, loaderOptions());
-    for (int64_t i = 0; i < batches; ++i) {
-      // Ranges of half a calibration are worth nothing.
-      if (interruptSignal != 0) return interrupted();
-      const Batch* batch = loader.next();
-      for (size_t k = 0; k < model_.graph.inputs.size(); ++k) {
-        executor.setInput(k, batch->fields[k]);
-      }
-      executor.compute(i);
-      executor.commit();
+    if (!hasObservers(model_.graph)) {
+      throw inputError("{}: has no observers to calibrate", options_.model);
     }
-    executor.writeBack(model_.graph);
-    executor.writeBack(*joined_);
+    BatchLoader loader(data_, loaderOptions());
+    const auto stops = [] { return interruptSignal != 0; };
+    // Ranges of half a calibration are worth nothing.
+    if (!simaqat::calibrate(model_.graph, batches, loader, sample_dims_, stops, pool_)) {
+      return interrupted();
+    }
+    assign(*joined_, stateOf(model_.graph));
     spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
   }
 
@@ -258,16 +255,6 @@ class Trainer {
     loader_options.drop_last = true;
     loader_options.epochs = -1;
     return loader_options;
-  }
-
-  // Learned scales start from a batch.
-  bool startsLearning() const {
-    return std::any_of(model_.graph.nodes().begin(), model_.graph.nodes().end(),
-                       [](const auto& node) {
-                         return isFakeQuantize(*node) &&
-                                node->template attributes<QuantizerSpec>().learnsScale() &&
-                                isUnset(*node);
-                       });
   }
 
   void trainSteps(MetricsFile& metrics) {
