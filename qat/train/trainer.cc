@@ -79,8 +79,11 @@ class Trainer {
     AtomicFile{options_.output};
     if (!options_.checkpoint.empty()) AtomicFile{options_.checkpoint};
     MetricsFile metrics(options_.metrics, step_);
-    // A run that was interrupted before its first step calibrates again.
-    if (step_ == 0) calibrate();
+    // A run that was interrupted before its first step begins again, and calibrates.
+    if (step_ == 0) {
+      restored_.clear();
+      calibrate();
+    }
     if (result_.signal == 0 && total_steps_ > step_) trainSteps(metrics);
     if (result_.signal == 0) finish();
     result_.steps = step_;
@@ -192,7 +195,8 @@ class Trainer {
   void ensureExecutor() {
     const StepMode now = modeAt(step_);
     if (executor_ != nullptr && isSame(now, phase_)) return;
-    const VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
+    const VariableMap state = currentState();
+    restored_.clear();
     assign(*joined_, state);
     executor_ =
         std::make_unique<Executor>(buildTrainingStep(joined_->clone(), now, options_.optimizer,
@@ -214,9 +218,10 @@ class Trainer {
   }
 
   // Every variable: those that the step's graph has as it has them, the others as they were, such
-  // as ranges that are frozen.
+  // as ranges that are frozen; before the first step, those of the checkpoint.
   VariableMap currentState() const {
     VariableMap state = stateOf(*joined_);
+    for (const auto& [name, value] : restored_) state[name] = value;
     if (executor_ != nullptr) {
       for (const auto& variable : executor_->graph().variables()) {
         Tensor copy = executor_->variable(variable->name);
