@@ -173,7 +173,10 @@ class TrainCommand : public Command {
         ->capture_default_str()
         ->check(CLI::IsMember({"last", "best"}));
     app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
-    app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+    CLI::Option* metrics =
+        app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+    addCount(app, "--log-ranges", o.log_ranges, "Write ranges as well, every so many steps")
+        ->needs(metrics);
   }
 
   void declareCheckpoints(CLI::App& app) {

@@ -56,6 +56,7 @@ struct TrainOptions {
   bool keep_best = false;
   std::string best_by;  // NAME:min or NAME:max
   std::string metrics;
+  int64_t log_ranges = 0;  // steps between ranges in the metrics; 0: none
 
   std::string checkpoint;
   int64_t checkpoint_every = 0;  // steps; 0: only when interrupted

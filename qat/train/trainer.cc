@@ -10,6 +10,7 @@
 #include "qat/base/log.h"
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
+#include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/stop_gradient.h"
@@ -48,6 +49,25 @@ VariableMap stateOf(const Graph& graph) {
   VariableMap state;
   for (const auto& variable : graph.variables()) state[variable->name] = variable->value;
   return state;
+}
+
+// What each activation's codes stand for, with these values of the variables.
+std::vector<std::pair<std::string, std::pair<float, float>>> activationRanges(
+    Graph graph, const VariableMap& state) {
+  assign(graph, state);
+  refreshQuantizers(graph);
+  std::vector<std::pair<std::string, std::pair<float, float>>> ranges;
+  for (const auto& node : graph.nodes()) {
+    if (!isFakeQuantize(*node) || isUnset(*node)) continue;
+    const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.is_weight) continue;
+    const float scale = *node->input(kFakeQuantizeScale)->variable->value.data<float>();
+    const float zero = *node->input(kFakeQuantizeZeroPoint)->variable->value.data<float>();
+    ranges.push_back({node->input(kFakeQuantizeX)->name(),
+                      {(static_cast<float>(spec.qmin) - zero) * scale,
+                       (static_cast<float>(spec.qmax) - zero) * scale}});
+  }
+  return ranges;
 }
 
 class Trainer {
@@ -322,6 +342,9 @@ class Trainer {
       notFinite(progress);
     }
     metrics.step(step_, batch.epoch, values);
+    if (options_.log_ranges > 0 && (step_ + 1) % options_.log_ranges == 0) {
+      metrics.ranges(step_, batch.epoch, activationRanges(joined_->clone(), currentState()));
+    }
     progress.step(batch.epoch, step_, values[0].second, rate);
   }
 
