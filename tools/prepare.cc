@@ -7,6 +7,7 @@
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/canonicalize.h"
+#include "qat/passes/equalize.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/train/evaluate.h"
@@ -47,6 +48,8 @@ class PrepareCommand : public Command {
     app.add_option("--train", train_, "Train these weights (name patterns or kinds)")
         ->delimiter(',');
     app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
+    app.add_flag("--equalize", equalize_,
+                 "Cross-layer equalization: give neighbouring layers' weights the same ranges");
     widths_.declare(app);
   }
 
@@ -67,6 +70,9 @@ class PrepareCommand : public Command {
       if (!outputs_.empty()) selectOutputs(graph, outputs_);
       keepReached(graph);
       selectTrainable(graph, train_, freeze_);
+      if (equalize_) {
+        spdlog::info("{} pairs of layers equalized", equalizeLayers(graph));
+      }
       if (widths_.isWanted()) {
         const std::string recipe = recipe_.empty() ? "" : readFile(recipe_);
         const std::string chosen = widths_.run(graph, recipe, options);
@@ -150,6 +156,7 @@ class PrepareCommand : public Command {
   std::string batch_norm_ = "auto";
   std::vector<std::string> train_;
   std::vector<std::string> freeze_;
+  bool equalize_ = false;
   WidthSearch widths_;
 };
 

@@ -163,6 +163,9 @@ class TrainCommand : public Command {
         ->capture_default_str()
         ->check(CLI::IsMember({"file", "random"}));
     addCount(app, "--calibrate", o.calibrate, "First observe ranges on this many batches");
+    addCount(app, "--correct-biases", o.correct_biases,
+             "Then take what quantization adds to channels' means, over this many batches, out of "
+             "the biases");
   }
 
   void declareEvaluation(CLI::App& app) {

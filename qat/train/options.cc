@@ -39,6 +39,7 @@ std::string describeOptions(const TrainOptions& o) {
   line("on-nonfinite", o.skip_nonfinite ? "skip" : "stop");
   line("init", o.random_init ? "random" : "file");
   line("calibrate", o.calibrate);
+  line("correct-biases", o.correct_biases);
   line("seed", o.seed);
   line("keep", o.keep_best ? "best" : "last");
   line("best-by", o.best_by);

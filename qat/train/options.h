@@ -47,7 +47,8 @@ struct TrainOptions {
   bool unbiased_running_var = false;
   bool skip_nonfinite = false;  // else stop
   bool random_init = false;
-  int64_t calibrate = 0;  // batches
+  int64_t calibrate = 0;       // batches
+  int64_t correct_biases = 0;  // batches a layer; 0: none
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are processors
 

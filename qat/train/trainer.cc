@@ -18,6 +18,7 @@
 #include "qat/train/best_by.h"
 #include "qat/train/calibrate.h"
 #include "qat/train/checkpoint.h"
+#include "qat/train/correct_biases.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
 #include "qat/train/metrics.h"
@@ -103,6 +104,7 @@ class Trainer {
     if (step_ == 0) {
       restored_.clear();
       calibrate();
+      if (result_.signal == 0 && options_.correct_biases > 0) correctBiases();
     }
     if (result_.signal == 0 && total_steps_ > step_) trainSteps(metrics);
     if (result_.signal == 0) finish();
@@ -269,6 +271,19 @@ class Trainer {
     }
     assign(*joined_, stateOf(model_.graph));
     spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
+  }
+
+  void correctBiases() {
+    for (const auto& node : model_.graph.nodes()) {
+      if (!isFakeQuantize(*node) || !isUnset(*node)) continue;
+      throw inputError("{}: --correct-biases needs ranges, and '{}' has none yet (--calibrate)",
+                       options_.model, node->input(kFakeQuantizeX)->name());
+    }
+    const auto batches = [this] { return std::make_unique<BatchLoader>(data_, loaderOptions()); };
+    const int corrected = simaqat::correctBiases(model_.graph, options_.correct_biases, batches,
+                                                 sample_dims_, pool_);
+    assign(*joined_, stateOf(model_.graph));
+    spdlog::info("biases of {} layers corrected", corrected);
   }
 
   // Whole batches of the training split in random order, without end.

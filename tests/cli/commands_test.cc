@@ -93,6 +93,20 @@ TEST_CASE("prepare tells what trains and where quantizers stand") {
   CHECK(same);
 }
 
+TEST_CASE("prepare --equalize scales weights, and the model computes what it did") {
+  const std::string output = scratch("equalized.onnx");
+  const Result result = runWell({"prepare", stages().source, "-o", output, "--equalize"});
+  CHECK_THAT(result.err, ContainsSubstring("1 pairs of layers equalized"));
+  CHECK(weightsOf(output).at("second.weight") != weightsOf(stages().source).at("second.weight"));
+  const auto lossOf = [&](const std::string& model) {
+    const Result evaluated = runWell({"eval", model, "--data", stages().manifest, "--loss",
+                                      "cross_entropy", "--json"});
+    return Json::parse(evaluated.out)["loss"].get<double>();
+  };
+  // Without ranges nothing but weights is quantized.
+  CHECK(lossOf(output) == Catch::Approx(lossOf(stages().source)).epsilon(0.02));
+}
+
 TEST_CASE("inspect tells what each stage holds") {
   const char* names[] = {"source", "prepared", "trained", "finalized", "exported"};
   for (size_t i = 0; i < 5; ++i) {

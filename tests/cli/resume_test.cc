@@ -60,6 +60,8 @@ Args everything() {
           "20",
           "--calibrate",
           "3",
+          "--correct-biases",
+          "2",
           "--clip-norm",
           "5",
           "--teacher",

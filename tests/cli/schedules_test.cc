@@ -188,3 +188,29 @@ TEST_CASE("--reestimate-bn mends statistics that are wrong") {
   expectBadInput(base(without) + Args{"--steps", "1", "--reestimate-bn", "2"},
                  {"plain.onnx", "no BatchNormalization", "--reestimate-bn"});
 }
+
+TEST_CASE("--correct-biases brings channels' means back to those of FP32") {
+  // Two bits and one scale shift means a good deal.
+  const std::string prepared = scratch("two-bits.onnx");
+  const std::string fp32 = trainWell(stages().source, {"--epochs", "4"}).output;
+  const std::string recipe = saveText(R"({"weight": {"bits": 2, "granularity": "tensor"}})",
+                                      scratch("two-bits.json"));
+  runWell({"prepare", fp32, "-o", prepared, "--recipe", recipe});
+  const Args calibrated = {"--steps", "0", "--calibrate", "16"};
+  const auto lossOf = [&](const std::string& model) {
+    const Result result = runWell({"inspect", model, "--data", stages().manifest, "--loss",
+                                   "cross_entropy", "--json"});
+    return Json::parse(result.out)["report"]["quantized"]["loss"].get<double>();
+  };
+  const std::string plain = trainWell(prepared, calibrated).output;
+  const std::string corrected = trainWell(prepared, calibrated + Args{"--correct-biases", "16"}).output;
+  CHECK(lossOf(corrected) < lossOf(plain));
+  CHECK(floatsOf(corrected, "first.weight") == floatsOf(plain, "first.weight"));
+  CHECK(floatsOf(corrected, "second.mean") != floatsOf(plain, "second.mean"));
+  CHECK(floatsOf(corrected, "fc.bias") != floatsOf(plain, "fc.bias"));
+  CHECK(sameBytes(corrected, trainWell(prepared, calibrated + Args{"--correct-biases", "16",
+                                                                   "--threads", "1"})
+                                 .output));
+  expectBadInput(base(prepared) + Args{"--steps", "0", "--correct-biases", "4"},
+                 {"two-bits.onnx", "--correct-biases", "'input'"});
+}
