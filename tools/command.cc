@@ -34,6 +34,18 @@ CLI::Option* addCount(CLI::App& app, const char* name, int64_t& count, const cha
   return app.add_option(name, count, help)->check(numberIn(static_cast<double>(least), kMost));
 }
 
+CLI::Option* addMoment(CLI::App& app, const char* name, Moment& moment, const char* help) {
+  const auto check = [](const std::string& text) -> std::string {
+    if (Moment::parse(text)) return "";
+    return fmt::format("{}: expected a number of steps (500), or of epochs (2e)", text);
+  };
+  return app
+      .add_option_function<std::string>(
+          name, [&moment](const std::string& text) { moment = *Moment::parse(text); }, help)
+      ->type_name("N|Ne")
+      ->check(CLI::Validator(check, ""));
+}
+
 void addThreadsOption(CLI::App& app, int& threads) {
   app.add_option("--threads", threads, "Default: all processors")->check(numberIn(1, 1024));
 }

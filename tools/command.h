@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "qat/train/model.h"
+#include "qat/train/moment.h"
 
 namespace simaqat {
 
@@ -39,6 +40,8 @@ CLI::Validator numberIn(double least, double most);
 // Declares an option for a count of steps, epochs or samples, from `least` on.
 CLI::Option* addCount(CLI::App& app, const char* name, int64_t& count, const char* help,
                       int64_t least = 0);
+// Declares an option for a point in a run: N steps, or Ne epochs.
+CLI::Option* addMoment(CLI::App& app, const char* name, Moment& moment, const char* help);
 // Declares --threads; `threads` stays 0, for as many as there are processors, without it.
 void addThreadsOption(CLI::App& app, int& threads);
 

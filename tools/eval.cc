@@ -3,6 +3,7 @@
 #include "qat/base/log.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/metrics.h"
+#include "qat/train/teacher.h"
 #include "tools/command.h"
 
 namespace simaqat {
@@ -22,6 +23,8 @@ class EvalCommand : public Command {
     app.add_option("--data", manifest_, "The data manifest (JSON)")->required();
     app.add_option("--split", options_.split, "The split")->capture_default_str();
     app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    app.add_option("--teacher", teacher_,
+                   "An FP32 model, whose outputs the loss sees as teacher/NAME");
     app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
     app.add_option("--metric", metric_, "top1 or none; default top1 where there are classes")
         ->check(CLI::IsMember({"top1", "none"}));
@@ -31,7 +34,7 @@ class EvalCommand : public Command {
   }
 
   int run() override {
-    const Model model = loadModel(model_);
+    Model model = loadModel(model_);
     for (const std::string& warning : model.warnings) spdlog::debug("{}", warning);
     const Manifest manifest = loadManifest(manifest_);
     options_.top1 = metric_ != "none";
@@ -40,6 +43,7 @@ class EvalCommand : public Command {
     if (!loss_.empty()) {
       loss = loadLoss(loss_, model.graph, fieldNames(manifest, options_.split));
     }
+    if (!teacher_.empty()) addTeacher(model.graph, loadTeacher(teacher_));
     Evaluator evaluator(model.graph, loss ? &*loss : nullptr, binds_, manifest, options_, pool);
     const EvalResult result = evaluator.run(model.graph);
     if (metric_ == "top1" && !result.top1) {
@@ -60,6 +64,7 @@ class EvalCommand : public Command {
   std::string model_;
   std::string manifest_;
   std::string loss_;
+  std::string teacher_;
   std::vector<std::string> binds_;
   std::string metric_;
   EvalOptions options_{"test", 0, true};

@@ -1,12 +1,17 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "qat/base/file.h"
 #include "qat/base/log.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
-#include "qat/passes/scaffold.h"
+#include "qat/passes/sizes.h"
+#include "qat/train/metrics.h"
+#include "qat/train/report.h"
 #include "tools/command.h"
+#include "tools/report_html.h"
 
 namespace simaqat {
 namespace {
@@ -60,57 +65,46 @@ Json quantizersOf(const Graph& graph) {
   return list;
 }
 
-// A scale or zero point of QuantizeLinear or DequantizeLinear.
-bool belongsToQuantizer(const Value& value) {
-  return std::all_of(value.uses().begin(), value.uses().end(), [](const Use& use) {
-    const std::string& type = use.node->op().name;
-    return (type == "QuantizeLinear" || type == "DequantizeLinear") && use.index > 0;
-  });
+// JSON has no infinity.
+Json decibels(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json jsonOf(const QuantizerReport& quantizer) {
+  Json json;
+  json["value"] = quantizer.value;
+  json["kind"] = quantizer.kind;
+  json["range"] = {quantizer.lo, quantizer.hi};
+  json["codes"] = quantizer.codes;
+  json["codes_used"] = quantizer.codes_used;
+  json["clipped"] = quantizer.clipped;
+  json["own_sqnr_db"] = decibels(quantizer.own_sqnr);
+  json["sqnr_db"] = decibels(quantizer.sqnr);
+  json["histogram"] = {{"first", quantizer.first},
+                       {"last", quantizer.last},
+                       {"counts", quantizer.histogram}};
+  return json;
 }
 
-// Codes of four bits are two to a byte in files.
-int64_t bytesOf(const Tensor& tensor, ElementType type) {
-  const bool is_narrow = storageType(type) != type;
-  const auto bytes = tensor.size() * static_cast<int64_t>(elementSize(type));
-  return is_narrow ? (bytes + 1) / 2 : bytes;
+Json jsonOf(const LayerReport& entry) {
+  Json json;
+  json["node"] = entry.layer.node;
+  json["op_type"] = entry.layer.op_type;
+  json["loss"] = entry.loss ? Json(*entry.loss) : Json(nullptr);
+  json["top1"] = entry.top1 ? Json(*entry.top1) : Json(nullptr);
+  json["float_bytes"] = 4 * entry.layer.weight_elements;
+  json["quantized_bytes"] = bytesOf(entry.layer.weight_elements, entry.layer.codes);
+  return json;
 }
 
-// The codes and scales of a weight that has a quantizer, else what it has.
-int64_t quantizedBytes(const Value& value, const Tensor& tensor) {
-  for (const Use& use : value.uses()) {
-    if (!isFakeQuantize(*use.node)) continue;
-    const auto& spec = use.node->attributes<QuantizerSpec>();
-    return bytesOf(tensor, spec.codeType()) +
-           4 * use.node->input(kFakeQuantizeScale)->variable->value.size();
-  }
-  return bytesOf(tensor, tensor.type());
-}
-
-struct Sizes {
-  int64_t parameters = 0;
-  int64_t float_bytes = 0;
-  int64_t quantized_bytes = 0;
-};
-
-// FP32 counts every parameter with 4 bytes.
-Sizes sizesOf(const Graph& graph) {
-  Sizes sizes;
-  for (const auto& value : graph.values()) {
-    const bool is_weight =
-        value->variable != nullptr && value->variable->role == VariableRole::kWeight;
-    const bool is_constant = value->isConstant() && value->producer() == nullptr;
-    if (!is_weight && !is_constant) continue;
-    const Tensor& tensor = is_weight ? value->variable->value : value->constant;
-    if (tensor.size() <= 1) continue;
-    if (belongsToQuantizer(*value)) {
-      sizes.quantized_bytes += bytesOf(tensor, tensor.type());
-      continue;
-    }
-    sizes.parameters += tensor.size();
-    sizes.float_bytes += 4 * tensor.size();
-    sizes.quantized_bytes += quantizedBytes(*value, tensor);
-  }
-  return sizes;
+Json jsonOf(const Report& report) {
+  Json json;
+  json["samples"] = report.samples;
+  json["float"] = Json::parse(toJson(report.floats));
+  json["quantized"] = Json::parse(toJson(report.quantized));
+  json["quantizers"] = Json::array();
+  json["layers"] = Json::array();
+  for (const QuantizerReport& entry : report.quantizers) json["quantizers"].push_back(jsonOf(entry));
+  for (const LayerReport& entry : report.layers) json["layers"].push_back(jsonOf(entry));
+  return json;
 }
 
 class InspectCommand : public Command {
@@ -118,16 +112,36 @@ class InspectCommand : public Command {
   const char* name() const override { return "inspect"; }
   const char* summary() const override { return "tell what a model of any stage holds"; }
   const char* footer() const override {
-    return "Examples:\n  simaqat inspect trained.onnx\n  simaqat inspect model_qdq.onnx --json";
+    return "Examples:\n"
+           "  simaqat inspect trained.onnx\n"
+           "  simaqat inspect model_qdq.onnx --json\n"
+           "  simaqat inspect trained.onnx --data data.json --loss cross_entropy --html report.html";
   }
   void declare(CLI::App& app) override {
     app.add_option("MODEL", model_, "A model of any stage")->required();
     app.add_flag("--json", json_, "One JSON object on standard output");
+    CLI::Option* data = app.add_option(
+        "--data", manifest_, "Report what quantization does to this data (the manifest)");
+    app.add_option("--split", eval_options_.split, "The split")->capture_default_str();
+    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    addCount(app, "--samples", eval_options_.samples, "Samples to look at", 1)
+        ->capture_default_str();
+    addThreadsOption(app, threads_);
+    CLI::Option* html =
+        app.add_option("--html", html_, "Write the report as a page")->needs(data);
+    app.add_option("--metrics", metrics_, "A run's metrics, whose ranges the page draws")
+        ->needs(html);
   }
 
   int run() override {
     const Model model = loadModel(model_);
-    const Json json = describe(model);
+    Json json = describe(model);
+    if (!manifest_.empty()) json["report"] = jsonOf(reportOf(model));
+    if (!html_.empty()) {
+      const std::string metrics = metrics_.empty() ? "" : readFile(metrics_);
+      writeFileAtomically(html_, reportPage(model_, json, metrics));
+    }
     if (json_) {
       std::printf("%s\n", json.dump().c_str());
     } else {
@@ -137,6 +151,29 @@ class InspectCommand : public Command {
   }
 
  private:
+  Report reportOf(const Model& model) const {
+    const Graph& graph = model.graph;
+    if (model.stage != Stage::kPrepared && model.stage != Stage::kTrained) {
+      throw inputError("{}: is {}; a report is of a prepared or a trained model", model_,
+                       stageName(model.stage));
+    }
+    for (const auto& node : graph.nodes()) {
+      if (isFakeQuantize(*node) && isUnset(*node)) {
+        throw inputError("{}: the quantizer of '{}' has no range yet (train --calibrate)", model_,
+                         node->input(kFakeQuantizeX)->name());
+      }
+    }
+    ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
+    const Manifest manifest = loadManifest(manifest_);
+    std::optional<Loss> loss;
+    if (!loss_.empty()) {
+      loss = loadLoss(loss_, graph, fieldNames(manifest, eval_options_.split));
+    }
+    Evaluator evaluator(graph, loss ? &*loss : nullptr, binds_, manifest, eval_options_, pool);
+    const auto data = Dataset::open(manifest, eval_options_.split, fieldSpecs(graph.inputs));
+    return makeReport(graph, data, eval_options_.samples, evaluator, pool);
+  }
+
   static Json describe(const Model& model) {
     const Graph& graph = model.graph;
     std::vector<std::pair<std::string, TensorType>> inputs;
@@ -190,10 +227,54 @@ class InspectCommand : public Command {
            entry.contains("zero_point") ? text(entry["zero_point"]) : ""});
     }
     std::printf("\n%s", table(rows).c_str());
+    if (json.contains("report")) printReport(json["report"]);
+  }
+
+  static std::string percent(const Json& share) {
+    return fmt::format("{:.3f}%", 100 * share.get<double>());
+  }
+
+  static std::string number(const Json& json) {
+    return json.is_null() ? "-" : fmt::format("{:.4g}", json.get<double>());
+  }
+
+  static void printReport(const Json& report) {
+    std::vector<std::vector<std::string>> rows = {
+        {"QUANTIZED VALUE", "RANGE", "CODES USED", "CLIPPED", "OWN SQNR", "SQNR"}};
+    for (const Json& entry : report["quantizers"]) {
+      rows.push_back({text(entry["value"]),
+                      number(entry["range"][0]) + " to " + number(entry["range"][1]),
+                      text(entry["codes_used"]) + " of " + text(entry["codes"]),
+                      percent(entry["clipped"]), number(entry["own_sqnr_db"]),
+                      number(entry["sqnr_db"])});
+    }
+    std::printf("\n%s", table(rows).c_str());
+    rows = {{"LAYER ALONE QUANTIZED", "OPERATOR", "LOSS", "TOP1", "FP32 BYTES", "BYTES"}};
+    const auto whole = [&](const char* name, const Json& result) {
+      const auto part = [&](const char* key) {
+        return result.contains(key) ? number(result[key]) : std::string("-");
+      };
+      rows.push_back({name, "", part("loss"), part("top1"), "", ""});
+    };
+    whole("(none)", report["float"]);
+    for (const Json& entry : report["layers"]) {
+      rows.push_back({text(entry["node"]), text(entry["op_type"]), number(entry["loss"]),
+                      number(entry["top1"]), text(entry["float_bytes"]),
+                      text(entry["quantized_bytes"])});
+    }
+    whole("(all)", report["quantized"]);
+    std::printf("\n%s", table(rows).c_str());
   }
 
   std::string model_;
   bool json_ = false;
+  std::string manifest_;
+  std::string loss_;
+  std::vector<std::string> binds_;
+  EvalOptions eval_options_{"test", 0, true, 256};
+  int threads_ = 0;
+  std::string html_;
+  std::string metrics_;
 };
 
 }  // namespace

@@ -8,4 +8,4 @@ install_packages \
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib \
   g++ protobuf-compiler python3 \
   catch2 libarchive-dev libbenchmark-dev libcli11-dev libeigen3-dev libfmt-dev libonnx-dev \
-  libprotobuf-dev libspdlog-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev
+  libprotobuf-dev libspdlog-dev libturbojpeg0-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev

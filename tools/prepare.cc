@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "qat/base/file.h"
+#include "qat/base/hash.h"
 #include "qat/base/log.h"
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/canonicalize.h"
+#include "qat/passes/equalize.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/passes/simplify.h"
@@ -13,6 +16,7 @@
 #include "qat/train/step_graph.h"
 #include "tools/command.h"
 #include "tools/recipe.h"
+#include "tools/width_search.h"
 
 namespace simaqat {
 namespace {
@@ -27,7 +31,10 @@ class PrepareCommand : public Command {
     return "Examples:\n"
            "  simaqat prepare model.onnx -o prepared.onnx\n"
            "  simaqat prepare googlenet.onnx -o prepared.onnx --outputs logits --batch-size 64\n"
-           "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --data data.json --size-budget 200000 "
+           "\\\n"
+           "      --write-recipe widths.json\n\n"
            "A recipe: {\"overrides\": [{\"node\": \"/head/*\", \"quantize\": false}]}";
   }
   void declare(CLI::App& app) override {
@@ -42,6 +49,9 @@ class PrepareCommand : public Command {
     app.add_option("--train", train_, "Train these weights (name patterns or kinds)")
         ->delimiter(',');
     app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
+    app.add_flag("--equalize", equalize_,
+                 "Cross-layer equalization: give neighbouring layers' weights the same ranges");
+    widths_.declare(app);
   }
 
   int run() override {
@@ -54,7 +64,7 @@ class PrepareCommand : public Command {
     Graph& graph = model.graph;
     warnOfFusedBatchNorm(graph);
     std::string recipe_hash;
-    const ScaffoldOptions options =
+    ScaffoldOptions options =
         recipe_.empty() ? ScaffoldOptions{} : loadRecipe(recipe_, &recipe_hash);
     std::vector<PlacementEntry> placement;
     try {
@@ -62,6 +72,14 @@ class PrepareCommand : public Command {
       requireDeterminedEvaluation(graph);
       keepReached(graph);
       selectTrainable(graph, train_, freeze_);
+      if (equalize_) {
+        spdlog::info("{} pairs of layers equalized", equalizeLayers(graph));
+      }
+      if (widths_.isWanted()) {
+        const std::string recipe = recipe_.empty() ? "" : readFile(recipe_);
+        const std::string chosen = widths_.run(graph, recipe, options);
+        if (!chosen.empty()) recipe_hash = hashHex(chosen);
+      }
       placement = scaffold(graph, options);
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
@@ -106,10 +124,12 @@ class PrepareCommand : public Command {
   }
 
   static void printPlacement(const std::vector<PlacementEntry>& placement) {
-    std::vector<std::vector<std::string>> rows = {{"NODE", "OPERATOR", "OUTPUT", "WEIGHT"}};
+    std::vector<std::vector<std::string>> rows = {
+        {"NODE", "OPERATOR", "OUTPUT", "WEIGHT", "ONNX RUNTIME"}};
     for (const PlacementEntry& entry : placement) {
       rows.push_back({entry.node, entry.op_type,
-                      entry.output.empty() ? "- " + entry.reason : entry.output, entry.weight});
+                      entry.output.empty() ? "- " + entry.reason : entry.output, entry.weight,
+                      entry.kernel});
     }
     std::printf("%s", table(rows).c_str());
   }
@@ -138,6 +158,8 @@ class PrepareCommand : public Command {
   std::string batch_norm_ = "auto";
   std::vector<std::string> train_;
   std::vector<std::string> freeze_;
+  bool equalize_ = false;
+  WidthSearch widths_;
 };
 
 }  // namespace

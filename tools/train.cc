@@ -27,6 +27,9 @@ class TrainCommand : public Command {
            "random\n"
            "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o ptq.onnx \\\n"
            "      --steps 0 --calibrate 100\n"
+           "  simaqat train prepared.onnx --loss cross_entropy --data data.json -o trained.onnx "
+           "\\\n"
+           "      --teacher fp32.onnx --distill 0.5,4 --freeze-bn-after 2e --ema 0.999\n"
            "  simaqat train --config train.ini    (lines such as lr=0.01)\n\n"
            "An interrupted run (SIGINT, SIGTERM) writes its checkpoint and tells how to go on.";
   }
@@ -39,6 +42,7 @@ class TrainCommand : public Command {
     app.add_option("-o,--output", o.output, "The trained model to write")->required();
     app.add_option("--split", o.split, "The split to train on")->capture_default_str();
     app.add_option("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    declareTeacher(app);
     declareLength(app);
     declareOptimizer(app);
     declareModes(app);
@@ -51,6 +55,7 @@ class TrainCommand : public Command {
     options_.skip_nonfinite = on_nonfinite_ == "skip";
     options_.random_init = init_ == "random";
     options_.keep_best = keep_ == "best";
+    if (!distill_.empty()) takeDistillation();
     if (options_.keep_best && options_.best_by.empty()) options_.best_by = "top1:max";
     if (options_.keep_best && options_.eval_every == 0) options_.eval_every = 1;
     options_.progress_bar = ::isatty(STDERR_FILENO) != 0;
@@ -71,6 +76,28 @@ class TrainCommand : public Command {
   }
 
  private:
+  void takeDistillation() {
+    options_.distill_weight = distill_[0];
+    options_.distill_temperature = distill_[1];
+    if (distill_[0] > 1 || distill_[1] == 0) {
+      throw usageError("--distill {},{}: expected a weight from 0 to 1 and a temperature above 0",
+                       distill_[0], distill_[1]);
+    }
+  }
+
+  void declareTeacher(CLI::App& app) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    CLI::Option* teacher =
+        app.add_option("--teacher", options_.teacher,
+                       "An FP32 model, whose outputs the loss sees as teacher/NAME");
+    app.add_option("--distill", distill_,
+                   "WEIGHT,TEMPERATURE: the share of the loss that compares with the teacher")
+        ->delimiter(',')
+        ->expected(2)
+        ->needs(teacher)
+        ->check(numberIn(0, kMost));
+  }
+
   void declareLength(CLI::App& app) {
     TrainOptions& o = options_;
     addCount(app, "--epochs", o.epochs, "Passes over the data")->capture_default_str();
@@ -102,6 +129,9 @@ class TrainCommand : public Command {
         ->check(numberIn(0, kMost));
     app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
         ->check(numberIn(0, kMost));
+    app.add_option("--ema", sgd.average_decay,
+                   "Save an average of the weights over the steps, with this decay (0.999)")
+        ->check(numberIn(0, 1));
     app.add_option("--schedule", options_.schedule, "constant, step, cosine or onecycle")
         ->capture_default_str();
     addCount(app, "--warmup", options_.warmup, "Steps of linear increase at the start");
@@ -115,10 +145,14 @@ class TrainCommand : public Command {
     app.add_option("--stop-gradient", o.stop_gradients,
                    "No gradient passes values of this name (a pattern) in the model or the loss")
         ->delimiter(',');
-    addCount(app, "--freeze-bn-after", o.freeze_bn_after,
-             "From this step on BatchNormalization uses its running statistics");
-    addCount(app, "--freeze-observers-after", o.freeze_observers_after,
-             "From this step on ranges stay");
+    addMoment(app, "--quantize-after", o.quantize_after,
+              "Until this step (or epoch) observers look on, and values stay float");
+    addMoment(app, "--freeze-bn-after", o.freeze_bn_after,
+              "From this step (or epoch) on BatchNormalization uses its running statistics");
+    addMoment(app, "--freeze-observers-after", o.freeze_observers_after,
+              "From this step (or epoch) on ranges stay");
+    addCount(app, "--reestimate-bn", o.reestimate_bn,
+             "At the end estimate BatchNormalization's statistics anew on this many batches");
     app.add_option("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
         ->capture_default_str()
         ->check(CLI::IsMember({"biased", "unbiased"}));
@@ -129,6 +163,9 @@ class TrainCommand : public Command {
         ->capture_default_str()
         ->check(CLI::IsMember({"file", "random"}));
     addCount(app, "--calibrate", o.calibrate, "First observe ranges on this many batches");
+    addCount(app, "--correct-biases", o.correct_biases,
+             "Then take what quantization adds to channels' means, over this many batches, out of "
+             "the biases");
   }
 
   void declareEvaluation(CLI::App& app) {
@@ -139,7 +176,10 @@ class TrainCommand : public Command {
         ->capture_default_str()
         ->check(CLI::IsMember({"last", "best"}));
     app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
-    app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+    CLI::Option* metrics =
+        app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
+    addCount(app, "--log-ranges", o.log_ranges, "Write ranges as well, every so many steps")
+        ->needs(metrics);
   }
 
   void declareCheckpoints(CLI::App& app) {
@@ -156,6 +196,7 @@ class TrainCommand : public Command {
   std::string on_nonfinite_ = "stop";
   std::string init_ = "file";
   std::string keep_ = "last";
+  std::vector<float> distill_;
 };
 
 }  // namespace

@@ -15,6 +15,21 @@ std::string namesOf(const std::map<std::string, Value>& map) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// The shards of the wanted fields, each file read once for all of them.
+std::shared_ptr<const Shards> openShards(const std::map<std::string, Field>& fields,
+                                         const std::vector<FieldSpec>& wanted) {
+  std::string pattern;
+  std::vector<std::string> members;
+  for (const FieldSpec& spec : wanted) {
+    const auto field = fields.find(spec.name);
+    if (field == fields.end() || field->second.member.empty()) continue;
+    pattern = field->second.shards;
+    members.push_back(field->second.member);
+  }
+  if (members.empty()) return nullptr;
+  return std::make_shared<const Shards>(pattern, std::move(members));
+}
+
 }  // namespace
 
 Dataset::Dataset() = default;
@@ -33,6 +48,12 @@ std::shared_ptr<const Dataset> Dataset::open(const Manifest& manifest, const std
   }
   const std::map<std::string, Field>& fields = found_split->second.fields;
   std::shared_ptr<Dataset> dataset(new Dataset);
+  std::shared_ptr<const Shards> shards;
+  try {
+    shards = openShards(fields, wanted);
+  } catch (const Error& error) {
+    throw inputError("{}: split '{}': {}", manifest.path, split, error.what());
+  }
   for (const FieldSpec& spec : wanted) {
     const auto field = fields.find(spec.name);
     if (field == fields.end()) {
@@ -40,7 +61,7 @@ std::shared_ptr<const Dataset> Dataset::open(const Manifest& manifest, const std
                        spec.name, namesOf(fields));
     }
     try {
-      dataset->fields_.push_back(std::make_unique<DatasetField>(field->second, spec));
+      dataset->fields_.push_back(std::make_unique<DatasetField>(field->second, spec, shards));
     } catch (const Error& error) {
       throw inputError("{}: split '{}', field '{}': {}", manifest.path, split, spec.name,
                        error.what());

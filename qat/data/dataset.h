@@ -38,12 +38,13 @@ class Dataset {
   ElementType fieldType(size_t field) const;
   const std::vector<int64_t>& sampleDims(size_t field) const;
 
-  // Of the field's array as the file holds it: its type, shape and every number. The arrays are in
-  // memory, where hashing them takes a tenth of a second a gigabyte.
+  // Of the field as its files hold it: an array's type, shape and every number, the bytes of every
+  // image. Hashing them takes a tenth of a second a gigabyte, where they are in memory.
   std::string contentHash(size_t field) const;
 
   // Writes one sample of one field, converted and transformed; random transforms depend on
-  // (seed, epoch, sample) alone, so the fields of a sample move together.
+  // (seed, epoch, sample) alone, so the fields of a sample move together. An Error that names the
+  // file where an image's data is damaged, which its header does not tell.
   void readSample(size_t field, int64_t sample, std::byte* destination, bool random_transforms,
                   uint64_t seed, int64_t epoch) const;
 

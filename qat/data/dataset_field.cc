@@ -5,9 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "qat/base/hash.h"
 #include "qat/base/random.h"
-#include "qat/data/array_reader.h"
 #include "qat/data/convert.h"
 
 namespace simaqat {
@@ -27,47 +25,36 @@ std::string wantedToString(const std::vector<int64_t>& dims) {
 
 }  // namespace
 
-DatasetField::DatasetField(const Field& field, const FieldSpec& spec)
-    : name_(spec.name), array_(readArray(field.array)), type_(array_.type()) {
-  if (array_.dims().empty()) {
-    throw inputError("{}: holds one number, expected an array whose first axis counts samples",
-                     field.array);
-  }
-  if (array_.size() == 0) {
-    throw inputError("{}: is empty, of shape {}", field.array, dimsToString(array_.dims()));
-  }
+DatasetField::DatasetField(const Field& field, const FieldSpec& spec,
+                           std::shared_ptr<const Shards> shards)
+    : name_(spec.name),
+      source_(openSource(field, spec, std::move(shards))),
+      type_(source_->type()) {
   // The order of an epoch is kept in 32 bits.
   if (samples() > std::numeric_limits<uint32_t>::max()) {
-    throw inputError("{}: has {} samples, more than 2^32", field.array, samples());
+    throw inputError("{}: has {} samples, more than 2^32", source_->name(), samples());
   }
-  fitShape(field.array, spec);
+  fitShape(spec);
   for (size_t i = 0; i < field.transforms.size(); ++i) {
     try {
-      addTransform(field.array, field.transforms[i]);
+      addTransform(field.transforms[i]);
     } catch (const Error& error) {
       throw inputError("transforms[{}]: {}", i, error.what());
     }
   }
-  addConversion(field.array, spec.type);
+  addConversion(spec.type);
   std::copy_if(steps_.begin(), steps_.end(), std::back_inserter(fixed_steps_),
                [](const Step& step) { return !step.random; });
 }
 
-std::string DatasetField::contentHash() const {
-  Hasher hasher;
-  hasher.update(fmt::format("{}{}", elementTypeName(array_.type()), dimsToString(array_.dims())));
-  hasher.update(array_.rawData(), array_.bytes());
-  return hasher.hex();
-}
-
-void DatasetField::fitShape(const std::string& file, const FieldSpec& spec) {
-  dims_.assign(array_.dims().begin() + 1, array_.dims().end());
+void DatasetField::fitShape(const FieldSpec& spec) {
+  dims_ = source_->sampleDims();
   if (spec.ranked && !dimsMatch(dims_, spec.dims)) {
     std::vector<int64_t> with_channel = dims_;
     with_channel.insert(with_channel.begin(), 1);
     if (!dimsMatch(with_channel, spec.dims)) {
-      throw inputError("{}: expected samples of shape {}, got {}", file, wantedToString(spec.dims),
-                       dimsToString(dims_));
+      throw inputError("{}: expected samples of shape {}, got {}", source_->name(),
+                       wantedToString(spec.dims), dimsToString(dims_));
     }
     dims_ = std::move(with_channel);
   }
@@ -79,12 +66,13 @@ void DatasetField::fitShape(const std::string& file, const FieldSpec& spec) {
   }
 }
 
-void DatasetField::addTransform(const std::string& file, const Transform& transform) {
+void DatasetField::addTransform(const Transform& transform) {
+  const std::string& file = source_->name();
   Step step{Step::kNormalize, type_, type_, transform};
   if (transform.kind == Transform::kNormalize) {
     // A step before this one may have made float of it already.
-    if (type_ == array_.type()) {
-      if (const auto loss = conversionLoss(array_, ElementType::kFloat)) {
+    if (type_ == source_->type()) {
+      if (const auto loss = source_->conversionLoss(ElementType::kFloat)) {
         throw inputError("{}: {}", file, *loss);
       }
     }
@@ -114,7 +102,8 @@ void DatasetField::addTransform(const std::string& file, const Transform& transf
   steps_.push_back(std::move(step));
 }
 
-void DatasetField::addConversion(const std::string& file, ElementType wanted) {
+void DatasetField::addConversion(ElementType wanted) {
+  const std::string& file = source_->name();
   if (type_ == wanted) return;
   const bool normalized = std::any_of(
       steps_.begin(), steps_.end(), [](const Step& step) { return step.kind == Step::kNormalize; });
@@ -122,7 +111,7 @@ void DatasetField::addConversion(const std::string& file, ElementType wanted) {
     throw inputError("{}: normalize makes float of it, expected {}", file, elementTypeName(wanted));
   }
   if (!normalized) {
-    if (const auto loss = conversionLoss(array_, wanted)) throw inputError("{}: {}", file, *loss);
+    if (const auto loss = source_->conversionLoss(wanted)) throw inputError("{}: {}", file, *loss);
   }
   steps_.push_back({Step::kConvert, type_, wanted, {}});
   type_ = wanted;
@@ -157,15 +146,15 @@ void DatasetField::apply(const Step& step, const std::byte* from, std::byte* to,
 
 void DatasetField::readSample(int64_t sample, std::byte* destination, bool random_transforms,
                               uint64_t seed, int64_t epoch) const {
-  // Between steps; each thread makes its samples one after the other.
+  // Of the source, and between steps; each thread makes its samples one after the other.
+  thread_local std::vector<std::byte> decoded;
   thread_local std::vector<std::byte> scratch[2];
 
   const auto elements = static_cast<size_t>(sample_elements_);
-  const size_t array_bytes = elements * elementSize(array_.type());
-  const std::byte* current = array_.rawData() + static_cast<size_t>(sample) * array_bytes;
+  const std::byte* current = source_->read(sample, decoded);
   const std::vector<Step>& steps = random_transforms ? steps_ : fixed_steps_;
   if (steps.empty()) {
-    std::memcpy(destination, current, array_bytes);
+    std::memcpy(destination, current, elements * elementSize(source_->type()));
     return;
   }
   for (size_t i = 0; i < steps.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "qat/data/manifest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -61,10 +62,18 @@ Transform transformOf(const proto::Transform& message) {
   throw inputError("names no kind (normalize, pad_crop or horizontal_flip)");
 }
 
-Field fieldOf(const proto::Field& message, const std::string& folder) {
-  if (message.array().empty()) throw inputError("has no source (\"array\": \"file\")");
+Field fieldOf(const proto::Field& message, const std::string& shards, const std::string& folder) {
+  if (message.array().empty() && message.member().empty()) {
+    throw inputError("has no source (\"array\": \"file\", or \"member\": \"jpg\" of shards)");
+  }
   Field field;
-  field.array = (std::filesystem::path(folder) / message.array()).string();
+  if (message.has_member()) {
+    if (shards.empty()) throw inputError("is a member, and the split names no \"shards\"");
+    field.shards = (std::filesystem::path(folder) / shards).string();
+    field.member = message.member();
+  } else {
+    field.array = (std::filesystem::path(folder) / message.array()).string();
+  }
   for (int i = 0; i < message.transforms_size(); ++i) {
     try {
       field.transforms.push_back(transformOf(message.transforms(i)));
@@ -75,7 +84,19 @@ Field fieldOf(const proto::Field& message, const std::string& folder) {
   return field;
 }
 
+void checkShardsAreRead(const Split& split, const std::string& shards) {
+  const bool reads = std::any_of(split.fields.begin(), split.fields.end(),
+                                 [](const auto& entry) { return !entry.second.member.empty(); });
+  if (!shards.empty() && !reads) {
+    throw inputError("has \"shards\", and no field is a \"member\" of them");
+  }
+}
+
 }  // namespace
+
+std::string Field::place() const {
+  return member.empty() ? array : fmt::format("{}: member '{}'", shards, member);
+}
 
 Manifest loadManifest(const std::string& path) {
   const std::string json = readFile(path);
@@ -91,11 +112,17 @@ Manifest loadManifest(const std::string& path) {
     if (split.fields().empty()) throw inputError("{}: split '{}' has no fields", path, split_name);
     for (const auto& [field_name, field] : split.fields()) {
       try {
-        manifest.splits[split_name].fields[field_name] = fieldOf(field, manifest.folder);
+        manifest.splits[split_name].fields[field_name] =
+            fieldOf(field, split.shards(), manifest.folder);
       } catch (const Error& error) {
         throw inputError("{}: split '{}', field '{}': {}", path, split_name, field_name,
                          error.what());
       }
+    }
+    try {
+      checkShardsAreRead(manifest.splits.at(split_name), split.shards());
+    } catch (const Error& error) {
+      throw inputError("{}: split '{}' {}", path, split_name, error.what());
     }
   }
   return manifest;

@@ -20,11 +20,18 @@ struct Transform {
   int64_t padding = 0;
 };
 
+// Paths are relative to the process, not to the manifest.
 struct Field {
-  // Where the array is, as readArray takes it: relative to the process, not to the manifest.
+  // Where the array is, as readArray takes it; "" where the field is a member of shards.
   std::string array;
+  // A pattern of tar files, and what stands behind the first dot of the files in them.
+  std::string shards;
+  std::string member;
   // Applied in this order.
   std::vector<Transform> transforms;
+
+  // What errors call the source: "x.npy", "train-*.tar: member 'jpg'".
+  std::string place() const;
 };
 
 struct Split {

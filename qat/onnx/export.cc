@@ -83,12 +83,20 @@ class Exporter {
     onnx::NodeProto* proto = proto_->add_node();
     proto->set_op_type(portable.op_type);
     proto->set_domain(portable.domain);
-    proto->set_name(portable.name);
+    proto->set_name(uniqueNodeName(portable.name));
     fromAttributes(portable.attributes, *proto);
     for (const std::string& input : portable.inputs) proto->add_input(input);
     for (const std::string& output : portable.outputs) proto->add_output(output);
     used_.insert(portable.inputs.begin(), portable.inputs.end());
     if (!portable.domain.empty()) own_operators_.insert(portable.op_type);
+  }
+
+  // ONNX Runtime refuses a file in which two nodes have one name.
+  std::string uniqueNodeName(const std::string& name) {
+    if (name.empty()) return name;
+    std::string unique = name;
+    for (int k = 1; !node_names_.insert(unique).second; ++k) unique = fmt::format("{}_{}", name, k);
+    return unique;
   }
 
   // A graph output keeps its name: where its value has another, or leaves twice, an Identity gives
@@ -98,7 +106,7 @@ class Exporter {
       if (output.value->name() != output.name || output.value->producer() == nullptr) {
         onnx::NodeProto* proto = proto_->add_node();
         proto->set_op_type("Identity");
-        proto->set_name(output.name);
+        proto->set_name(uniqueNodeName(output.name));
         proto->add_input(output.value->name());
         proto->add_output(output.name);
       }
@@ -133,6 +141,7 @@ class Exporter {
   onnx::ModelProto model_;
   onnx::GraphProto* proto_ = nullptr;
   std::set<std::string> used_;
+  std::set<std::string> node_names_;
   std::set<std::string> own_operators_;
 };
 

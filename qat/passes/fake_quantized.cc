@@ -43,4 +43,12 @@ std::vector<WeightedNode> weightedNodes(const Graph& graph) {
   return weighted;
 }
 
+void bypassQuantizers(Graph& graph, const std::set<std::string>& except) {
+  for (Node* node : graph.nodeSequence()) {
+    if (!isFakeQuantize(*node) || except.count(node->name()) != 0) continue;
+    graph.replaceUses(node->output(), node->input(kFakeQuantizeX));
+    graph.removeNode(node);
+  }
+}
+
 }  // namespace simaqat

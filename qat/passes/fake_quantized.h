@@ -1,6 +1,10 @@
 // Where the scaffolding stands in a graph.
 #pragma once
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "qat/ir/fake_quantize.h"
 
 namespace simaqat {
@@ -25,5 +29,9 @@ struct WeightedNode {
 
 // Every node with a fake-quantized stored weight, in graph order.
 std::vector<WeightedNode> weightedNodes(const Graph& graph);
+
+// FakeQuantize nodes go, but for those named: values stay float. Of a graph specialized for training
+// the observers stay.
+void bypassQuantizers(Graph& graph, const std::set<std::string>& except = {});
 
 }  // namespace simaqat

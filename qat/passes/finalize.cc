@@ -94,6 +94,11 @@ class ActivationLowering {
         Value* part = producer->input(i);
         if (part->producer() == nullptr || part->quantizer != nullptr) continue;
         if (part->producer()->op().qualifiedName() == "DequantizeLinear") continue;
+        if (graph_.useCount(part) > 1) {
+          // Others go on to see the float.
+          producer->setInput(i, addPair(part, codes, producer));
+          continue;
+        }
         producer->setInput(i, withoutRedundantActivation(part, *quantizer));
         addPair(producer->input(i), codes);
       }

@@ -18,12 +18,11 @@ bool foldable(const Node& node) {
                      [](const Value* v) { return v == nullptr || v->isConstant(); });
 }
 
-}  // namespace
-
-void foldConstants(Graph& graph) {
+void fold(Graph& graph, bool (*leaves)(const Node&)) {
   // Folding happens once, ahead of the run; one thread keeps it simple.
   ThreadPool pool(1);
   for (Node* node : graph.nodeSequence()) {
+    if (leaves(*node)) continue;
     if (!foldable(*node)) {
       // What became constant in front of it may tell more of its shape.
       const bool unknown = std::any_of(node->outputs().begin(), node->outputs().end(),
@@ -52,6 +51,16 @@ void foldConstants(Graph& graph) {
     }
     graph.removeNode(node);
   }
+}
+
+}  // namespace
+
+void foldConstants(Graph& graph) {
+  fold(graph, [](const Node&) { return false; });
+}
+
+void foldAllButCodes(Graph& graph) {
+  fold(graph, [](const Node& node) { return node.op().qualifiedName() == "DequantizeLinear"; });
 }
 
 }  // namespace simaqat

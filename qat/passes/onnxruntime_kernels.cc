@@ -2,22 +2,192 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 
+#include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
+#include "qat/passes/fake_quantized.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
+namespace {
+
+using Names = std::set<std::string>;
+
+bool isOneOf(const Node& node, const Names& names) {
+  return names.count(node.op().qualifiedName()) != 0;
+}
+
+// Operators that pass codes on as they are.
+const Names kMovers = {"DepthToSpace", "Expand",  "Flatten", "Gather",  "Identity",
+                       "MaxPool",      "ReduceMax", "Reshape", "Resize",  "Slice",
+                       "Split",        "Squeeze", "Tile",    "Transpose", "Unsqueeze"};
+
+// A float result is all the same to these.
+const Names kMayEndInFloat = {"Gemm", "MatMul"};
+
+// Whose stored float weights it quantizes itself, where the rest is quantized.
+const Names kQuantizeWeights = {"Conv", "Gemm"};
+
+KernelPrediction inFloat(std::string reason) {
+  return {RuntimeKernel::kFloat, std::move(reason)};
+}
+
+bool isConcat(const Node& node) {
+  return node.op().quantization.output == OutputQuantization::kConcat;
+}
+
+const Node* quantizerAt(const Value* value) {
+  for (const Use& use : value->uses()) {
+    if (isFakeQuantize(*use.node) && use.index == kFakeQuantizeX) return use.node;
+  }
+  return nullptr;
+}
+
+Node* soleUser(const Graph& graph, const Value* value) {
+  const bool has_one = graph.useCount(value) == 1 && value->uses().size() == 1;
+  return has_one ? value->uses()[0].node : nullptr;
+}
+
+bool isActivation(const Node& node) {
+  const auto is_activation = node.op().quantization.is_activation;
+  return is_activation != nullptr && is_activation(node);
+}
+
+// BatchNormalization or an activation that goes into the node in front of it.
+bool isFusedInFront(const Graph& graph, const Node& node) {
+  const Value* value = node.input(0);
+  if (value->producer() == nullptr || soleUser(graph, value) != &node) return false;
+  const QuantizationTraits& traits = value->producer()->op().quantization;
+  if (node.op().qualifiedName() == "BatchNormalization") return traits.fuses_batch_norm;
+  return traits.fuses_activation && isActivation(node);
+}
+
+// The quantizer that a node's result goes into: behind what is fused with it, behind movers, through
+// which ONNX Runtime takes QuantizeLinear forward, and behind a Concat, whose quantizer finalize
+// copies to its inputs.
+const Node* outputQuantizer(const Graph& graph, const Value* value) {
+  if (const Node* quantizer = quantizerAt(value)) return quantizer;
+  const Node* next = soleUser(graph, value);
+  if (next == nullptr) return nullptr;
+  const bool passes = isConcat(*next) || isFusedInFront(graph, *next) ||
+                      (sharesQuantizer(*next) && isOneOf(*next, kMovers));
+  return passes ? outputQuantizer(graph, next->output()) : nullptr;
+}
+
+// The quantizer on whose grid the value lies once Dropout is gone.
+const Node* gridOf(const Value* value) {
+  while (const Node* node = value->producer()) {
+    if (isFakeQuantize(*node)) return node;
+    const bool is_gone = node->op().quantization.output == OutputQuantization::kTransparent;
+    if (!is_gone && !sharesQuantizer(*node)) return nullptr;
+    value = node->input(0);
+  }
+  return nullptr;
+}
+
+const Node* inputQuantizer(const Graph& graph, const Node& node, const Value* input) {
+  if (const Node* quantizer = gridOf(input)) return quantizer;
+  const bool is_part = isConcat(node) && input->producer() != nullptr;
+  return is_part ? outputQuantizer(graph, node.output()) : nullptr;
+}
+
+ElementType codesOf(const Node& fake_quantize) {
+  return fake_quantize.attributes<QuantizerSpec>().codeType();
+}
+
+bool isByte(ElementType type) { return type == ElementType::kUint8 || type == ElementType::kInt8; }
+
+// The rule that keeps an operator which has an integer kernel from using it; "" for none.
+std::string obstacle(const Graph& graph, const Node& node) {
+  // What it has beside its input becomes codes, or an INT32 bias, with it.
+  const bool is_batch_norm = node.op().qualifiedName() == "BatchNormalization";
+  const int bias = node.op().quantization.bias_input;
+  const int weight = node.op().quantization.weight_input;
+  for (size_t i = 0; i < (is_batch_norm ? 1 : node.inputCount()); ++i) {
+    const Value* input = node.input(i);
+    if (input == nullptr || input->type.element != ElementType::kFloat) continue;
+    if (static_cast<int>(i) == bias) continue;
+    const Node* quantizer = inputQuantizer(graph, node, input);
+    const bool is_weight = static_cast<int>(i) == weight && isStored(input);
+    if (quantizer == nullptr && is_weight && isOneOf(node, kQuantizeWeights)) continue;
+    if (quantizer == nullptr) return fmt::format("its input '{}' is float", input->name());
+    if (isByte(codesOf(*quantizer))) continue;
+    return fmt::format("its input '{}' is {}", input->name(), elementTypeName(codesOf(*quantizer)));
+  }
+  const Node* quantizer = outputQuantizer(graph, node.output());
+  if (quantizer == nullptr) return isOneOf(node, kMayEndInFloat) ? "" : "its output is float";
+  return isByte(codesOf(*quantizer))
+             ? ""
+             : fmt::format("its output is {}", elementTypeName(codesOf(*quantizer)));
+}
+
+// Codes of a weight beside a float activation: MatMulNBits.
+bool multipliesStoredCodes(const Graph& graph, const Node& node) {
+  return node.op().qualifiedName() == "MatMul" && gridOf(node.input(0)) == nullptr &&
+         fakeQuantizeOf(node.input(1)) != nullptr && isStored(fakeQuantizeOf(node.input(1))->input(0)) &&
+         outputQuantizer(graph, node.output()) == nullptr;
+}
+
+// The bias that such a product takes in.
+bool isBiasOfStoredCodes(const Graph& graph, const Node& node) {
+  if (node.op().qualifiedName() != "Add") return false;
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* product = node.input(i)->producer();
+    const Value* other = node.input(1 - i);
+    if (product != nullptr && isStored(other) && other->type.rank() == 1 &&
+        soleUser(graph, node.input(i)) == &node && multipliesStoredCodes(graph, *product)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+KernelPrediction predictMover(const Graph& graph, const Node& node) {
+  const Node* quantizer = gridOf(node.input(0));
+  if (quantizer == nullptr) quantizer = outputQuantizer(graph, node.output());
+  if (quantizer == nullptr) return inFloat("its input is float");
+  if (!isOneOf(node, kMovers)) {
+    return inFloat(fmt::format("no kernel moves codes for {}", node.opType()));
+  }
+  if (node.op().qualifiedName() == "MaxPool" && !isByte(codesOf(*quantizer))) {
+    return inFloat(fmt::format("MaxPool has no kernel for {}", elementTypeName(codesOf(*quantizer))));
+  }
+  return {RuntimeKernel::kMovesCodes, ""};
+}
+
+KernelPrediction predict(const Graph& graph, const Node& node) {
+  const KernelPrediction gone{RuntimeKernel::kGone, ""};
+  const KernelPrediction integer{RuntimeKernel::kInteger, ""};
+  if (node.op().quantization.output == OutputQuantization::kTransparent) return gone;
+  if (isFusedInFront(graph, node)) {
+    const bool is_redundant =
+        !isActivation(node) || outputQuantizer(graph, node.output()) != nullptr;
+    return is_redundant ? gone : inFloat("its output is float");
+  }
+  if (sharesQuantizer(node)) return predictMover(graph, node);
+  if (multipliesStoredCodes(graph, node)) return integer;
+  if (isBiasOfStoredCodes(graph, node)) return gone;
+  if (!hasIntegerKernel(node)) {
+    return inFloat(fmt::format("{} has no integer kernel", node.opType()));
+  }
+  const std::string rule = obstacle(graph, node);
+  return rule.empty() ? integer : inFloat(rule);
+}
+
+}  // namespace
 
 bool hasIntegerKernel(const Node& node) {
   // BatchNormalization, Relu and Clip end in the node or the quantizer beside them.
-  static const std::set<std::string> kOperators = {
+  static const Names kOperators = {
       "Add",     "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv",    "Gemm",
       "GlobalAveragePool", "LeakyRelu", "MatMul", "Mul", "Relu", "Sigmoid", "Softmax", "Where"};
-  return kOperators.count(node.op().qualifiedName()) != 0;
+  return isOneOf(node, kOperators);
 }
 
 bool wantsQuantizedOperands(const Node& node) {
-  static const std::set<std::string> kOperators = {"Add", "Concat", "Mul", "Where"};
-  return kOperators.count(node.op().qualifiedName()) != 0;
+  static const Names kOperators = {"Add", "Concat", "Mul", "Where"};
+  return isOneOf(node, kOperators);
 }
 
 bool feedsIntegerKernel(const Value* value) {
@@ -27,6 +197,44 @@ bool feedsIntegerKernel(const Value* value) {
     return sharesQuantizer(*use.node) && use.index == 0 &&
            std::any_of(outputs.begin(), outputs.end(), feedsIntegerKernel);
   });
+}
+
+std::string KernelPrediction::toString() const {
+  switch (kernel) {
+    case RuntimeKernel::kInteger:
+      return "integer";
+    case RuntimeKernel::kMovesCodes:
+      return "moves codes";
+    case RuntimeKernel::kGone:
+      return "gone";
+    case RuntimeKernel::kFloat:
+      break;
+  }
+  return "float: " + reason;
+}
+
+std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& graph) {
+  // ONNX Runtime rewrites signed activations as unsigned ones, where it can.
+  const auto& quantizers = graph.quantizers();
+  if (std::any_of(quantizers.begin(), quantizers.end(), [](const auto& quantizer) {
+        return quantizer->spec.isSigned() && !quantizer->spec.is_weight;
+      })) {
+    return {};
+  }
+  std::unordered_set<const Value*> data(graph.inputs.begin(), graph.inputs.end());
+  std::unordered_map<const Node*, KernelPrediction> predictions;
+  for (const auto& node : graph.nodes()) {
+    const bool depends =
+        node->output()->type.element == ElementType::kFloat &&
+        std::any_of(node->inputs().begin(), node->inputs().end(), [&](const Value* input) {
+          return input != nullptr && input->type.element == ElementType::kFloat &&
+                 data.count(input) != 0;
+        });
+    if (!depends) continue;
+    data.insert(node->outputs().begin(), node->outputs().end());
+    if (!isFakeQuantize(*node)) predictions.emplace(node.get(), predict(graph, *node));
+  }
+  return predictions;
 }
 
 }  // namespace simaqat

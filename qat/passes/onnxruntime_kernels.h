@@ -1,6 +1,9 @@
 // What ONNX Runtime computes on integers: found by experiment with versions 1.21 and 1.30.
 #pragma once
 
+#include <string>
+#include <unordered_map>
+
 #include "qat/ir/graph.h"
 
 namespace simaqat {
@@ -15,5 +18,25 @@ bool wantsQuantizedOperands(const Node& node);
 // Whether a node that uses the value, directly or behind operators that share its quantizer, has
 // one.
 bool feedsIntegerKernel(const Value* value);
+
+enum class RuntimeKernel {
+  kInteger,     // computes on codes
+  kMovesCodes,  // passes codes on
+  kGone,        // folded into its neighbour, or without effect in evaluation
+  kFloat,
+};
+
+struct KernelPrediction {
+  RuntimeKernel kernel = RuntimeKernel::kFloat;
+  std::string reason;  // the rule that stops it, for kFloat
+
+  // "integer", "moves codes", "gone", "float: its output is float"
+  std::string toString() const;
+};
+
+// How ONNX Runtime runs what each node of a scaffolded graph is exported as, on a processor for which
+// it has integer kernels (version 1.30). Of the nodes whose float output depends on the float inputs of
+// the model; none of a graph with signed activations, some of which it rewrites first.
+std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& scaffolded);
 
 }  // namespace simaqat

@@ -46,13 +46,14 @@ class Scaffolder {
       if (input->type.element == ElementType::kFloat) placeInput(input, nodes);
     }
     for (Node* node : nodes) place(node);
+    tellKernels(nodes);
     return std::move(entries_);
   }
 
  private:
   void placeInput(Value* input, const std::vector<Node*>& nodes) {
     const QuantizerChoice asked = policy_.input(*input);
-    PlacementEntry entry{input->name(), "input", "", "", ""};
+    PlacementEntry entry{input->name(), "input", "", "", "", ""};
     if (!asked.quantize.value_or(true)) {
       entry.reason = "off by the recipe";
     } else if (staysInFloat(asked) && !feedsIntegerKernel(input)) {
@@ -70,7 +71,7 @@ class Scaffolder {
   }
 
   void place(Node* node) {
-    PlacementEntry entry{node->name(), node->opType(), "", "", ""};
+    PlacementEntry entry{node->name(), node->opType(), "", "", "", ""};
     const bool is_wanted = policy_.wantsOutput(*node);
     if (policy_.wantsWeight(*node)) entry.weight = quantizeWeight(node);
     if (is_wanted && inside_.count(node) == 0 && wantsQuantizedOperands(*node)) {
@@ -89,6 +90,16 @@ class Scaffolder {
       }
     }
     entries_.push_back(std::move(entry));
+  }
+
+  // Once all quantizers stand; the last entries are the nodes'.
+  void tellKernels(const std::vector<Node*>& nodes) {
+    const auto kernels = predictKernels(graph_);
+    const size_t first = entries_.size() - nodes.size();
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const auto kernel = kernels.find(nodes[i]);
+      if (kernel != kernels.end()) entries_[first + i].kernel = kernel->second.toString();
+    }
   }
 
   // Returns the reason for no quantizer, or "".

@@ -16,6 +16,9 @@ struct PlacementEntry {
   std::string output;  // "uint8 per tensor", or ""
   std::string weight;  // "int8 per channel (axis 0)", or ""
   std::string reason;  // why there is no quantizer at the output, or ""
+  // How ONNX Runtime will run it, or what keeps it from an integer kernel; "" where the output does
+  // not follow from float data.
+  std::string kernel;
 };
 
 // Quantizers stand at the float inputs and at the output of every operator that computes, with the

@@ -16,6 +16,8 @@ void removeDeadCode(Graph& graph);
 // Evaluates nodes all of whose inputs are constant, and Shape and Size of static shapes.
 // Random operators stay.
 void foldConstants(Graph& graph);
+// The same, but DequantizeLinear of stored codes stays: that is how files keep quantized numbers.
+void foldAllButCodes(Graph& graph);
 
 // Removes Identity, and Concat and Sum of one input, which only rename.
 void removeIdentities(Graph& graph);

@@ -44,6 +44,7 @@ void writeCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
   proto::CheckpointHeader header;
   header.set_model_hash(checkpoint.model_hash);
   header.set_loss_hash(checkpoint.loss_hash);
+  header.set_teacher_hash(checkpoint.teacher_hash);
   header.set_manifest_hash(checkpoint.manifest_hash);
   header.set_options_hash(checkpoint.options_hash);
   for (const auto& [place, hash] : checkpoint.data_hashes) {
@@ -101,6 +102,7 @@ Checkpoint readCheckpoint(const std::string& path) {
   Checkpoint checkpoint;
   checkpoint.model_hash = header.model_hash();
   checkpoint.loss_hash = header.loss_hash();
+  checkpoint.teacher_hash = header.teacher_hash();
   checkpoint.manifest_hash = header.manifest_hash();
   checkpoint.options_hash = header.options_hash();
   for (const proto::DataHash& entry : header.data_hashes()) {

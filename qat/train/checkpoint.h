@@ -17,6 +17,7 @@ using DataHashes = std::map<std::pair<std::string, std::string>, std::string>;
 struct Checkpoint {
   std::string model_hash;
   std::string loss_hash;
+  std::string teacher_hash;  // "": none
   std::string manifest_hash;
   std::string options_hash;
   DataHashes data_hashes;

@@ -237,10 +237,12 @@ EvalResult Evaluator::run(const Graph& model) {
   std::map<int64_t, std::unique_ptr<Executor>> executors;
   LoaderOptions loader_options;
   loader_options.batch_size = self.options.batch_size;
+  loader_options.shuffle = self.options.samples > 0;
   BatchLoader loader(self.data, loader_options);
   int64_t right = 0;
   int64_t in_loss = 0;
   while (const Batch* batch = loader.next()) {
+    if (self.options.samples > 0 && result.samples >= self.options.samples) break;
     const int64_t rows = self.batch_is_fixed ? self.options.batch_size : batch->samples;
     std::unique_ptr<Executor>& executor = executors[rows];
     if (executor == nullptr) {

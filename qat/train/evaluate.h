@@ -27,6 +27,7 @@ struct EvalOptions {
   std::string split;
   int64_t batch_size = 0;  // 0: the model's own where it is fixed, else 64
   bool top1 = true;        // where the data has a class for each sample
+  int64_t samples = 0;     // 0: all of them; else about so many, chosen at random, always the same
 };
 
 // What of the data a graph's inputs want.

@@ -39,14 +39,6 @@ std::string targetField(const std::string& loss, const Graph& model,
   return targets[0];
 }
 
-// Where the model fixes its batch, the loss leaves it open: evaluation asks about a part of one.
-TensorType withOpenBatch(TensorType type) {
-  if (type.shape && !type.shape->empty() && type.shape->front().known()) {
-    type.shape->front() = Dim::named("N");
-  }
-  return type;
-}
-
 Graph crossEntropy(const Graph& model, const std::string& target) {
   Graph graph(model.registry());
   const GraphOutput& logits = model.outputs.front();
@@ -78,6 +70,13 @@ Graph meanSquaredError(const Graph& model, const std::string& target) {
 }
 
 }  // namespace
+
+TensorType withOpenBatch(TensorType type) {
+  if (type.shape && !type.shape->empty() && type.shape->front().known()) {
+    type.shape->front() = Dim::named("N");
+  }
+  return type;
+}
 
 Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std::string>& fields) {
   if (spec == "cross_entropy") {

@@ -33,7 +33,9 @@ std::string linesBefore(const std::string& path, int64_t first_step) {
   for (std::string line; std::getline(stream, line);) {
     const Json json = Json::parse(line, nullptr, false);
     if (json.is_discarded() || !json.is_object()) break;
-    const Json& entry = json.contains("eval") ? json["eval"] : json;
+    const Json& entry = json.contains("eval")     ? json["eval"]
+                        : json.contains("ranges") ? json["ranges"]
+                                                  : json;
     if (!entry.contains("step") || entry["step"].get<int64_t>() >= first_step) break;
     kept += line + "\n";
   }
@@ -78,6 +80,16 @@ void MetricsFile::evaluation(int64_t step, int64_t epoch, const EvalResult& resu
   entry["step"] = step;
   entry["epoch"] = epoch;
   line(Json{{"eval", entry}}.dump());
+}
+
+void MetricsFile::ranges(int64_t step, int64_t epoch,
+                         const std::vector<std::pair<std::string, std::pair<float, float>>>& ranges) {
+  if (file_ == nullptr) return;
+  Json values;
+  for (const auto& [name, range] : ranges) {
+    values[name] = Json::array({number(range.first), number(range.second)});
+  }
+  line(Json{{"ranges", {{"step", step}, {"epoch", epoch}, {"values", values}}}}.dump());
 }
 
 }  // namespace simaqat

@@ -24,6 +24,9 @@ class MetricsFile {
 
   void step(int64_t step, int64_t epoch, const std::vector<std::pair<std::string, double>>& values);
   void evaluation(int64_t step, int64_t epoch, const EvalResult& result);
+  // The quantizers' ranges after the step, by value.
+  void ranges(int64_t step, int64_t epoch,
+              const std::vector<std::pair<std::string, std::pair<float, float>>>& ranges);
 
  private:
   void line(const std::string& text);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "qat/train/moment.h"
+
 namespace simaqat {
 
 struct OptimizerOptions {
@@ -15,6 +17,7 @@ struct OptimizerOptions {
   std::vector<std::string> no_decay;  // name patterns, or the kinds "bias" and "norm"
   float clip_norm = 0;                // 0: no limit
   float quantizer_learning_rate = 0;  // of learned scales; 0: as learning_rate
+  float average_decay = 0;            // of the weights' average, which is saved; 0: no average
 };
 
 struct TrainOptions {
@@ -24,6 +27,9 @@ struct TrainOptions {
   std::string output;
   std::string split = "train";
   std::vector<std::string> binds;
+  std::string teacher;  // "": none
+  float distill_weight = 0;
+  float distill_temperature = 1;
 
   int64_t epochs = 1;
   int64_t steps = -1;  // -1: epochs count
@@ -34,12 +40,15 @@ struct TrainOptions {
   std::vector<std::string> train_patterns;
   std::vector<std::string> freeze_patterns;
   std::vector<std::string> stop_gradients;  // patterns of values' names
-  int64_t freeze_bn_after = -1;         // steps; -1: never
-  int64_t freeze_observers_after = -1;  // steps; -1: never
+  Moment quantize_after;
+  Moment freeze_bn_after = Moment::never();
+  Moment freeze_observers_after = Moment::never();
+  int64_t reestimate_bn = 0;  // batches; 0: the running statistics are those of training
   bool unbiased_running_var = false;
   bool skip_nonfinite = false;  // else stop
   bool random_init = false;
-  int64_t calibrate = 0;  // batches
+  int64_t calibrate = 0;       // batches
+  int64_t correct_biases = 0;  // batches a layer; 0: none
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are processors
 
@@ -48,6 +57,7 @@ struct TrainOptions {
   bool keep_best = false;
   std::string best_by;  // NAME:min or NAME:max
   std::string metrics;
+  int64_t log_ranges = 0;  // steps between ranges in the metrics; 0: none
 
   std::string checkpoint;
   int64_t checkpoint_every = 0;  // steps; 0: only when interrupted

@@ -4,6 +4,7 @@
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/fake_quantized.h"
 #include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
@@ -11,6 +12,7 @@
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
 #include "qat/passes/store_codes.h"
+#include "qat/train/averages.h"
 #include "qat/train/parameters.h"
 
 namespace simaqat {
@@ -104,10 +106,13 @@ void bindInputs(Graph& graph, int64_t batch,
   }
 }
 
-Graph buildTrainingStep(Graph graph, const Specialization& specialization,
+Graph buildTrainingStep(Graph graph, const StepMode& mode,
                         const OptimizerOptions& options, int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims) {
-  runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
+  runPass(graph, "specialize", [&](Graph& g) { specialize(g, mode.specialization); });
+  if (!mode.quantizes) {
+    runPass(graph, "bypass-quantizers", [](Graph& g) { bypassQuantizers(g); });
+  }
   bindInputs(graph, batch, sample_dims);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "differentiate", [&](Graph& g) {
@@ -116,6 +121,7 @@ Graph buildTrainingStep(Graph graph, const Specialization& specialization,
       throw inputError("nothing trains: no gradient of the loss reaches a trainable weight");
     }
     addUpdate(g, gradients, options);
+    if (options.average_decay > 0) addAverages(g, options.average_decay);
   });
   runPass(graph, "fold-constants", foldConstants);
   runPass(graph, "store-codes", storeCodes);

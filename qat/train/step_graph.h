@@ -18,9 +18,15 @@ constexpr char kLearningRateInput[] = "simaqat/learning_rate";
 void bindInputs(Graph& graph, int64_t batch,
                 const std::map<std::string, std::vector<int64_t>>& sample_dims);
 
+// What a training step's graph is made for.
+struct StepMode {
+  Specialization specialization;
+  bool quantizes = true;  // else observers look on, and values stay float
+};
+
 // From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'
 // norm; a last input is the learning rate.
-Graph buildTrainingStep(Graph joined, const Specialization& specialization,
+Graph buildTrainingStep(Graph joined, const StepMode& mode,
                         const OptimizerOptions& options, int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims);
 

@@ -13,18 +13,22 @@
 #include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
 #include "qat/passes/refresh_quantizers.h"
-#include "qat/passes/simplify.h"
 #include "qat/passes/stop_gradient.h"
+#include "qat/train/averages.h"
 #include "qat/train/best_by.h"
+#include "qat/train/calibrate.h"
 #include "qat/train/checkpoint.h"
+#include "qat/train/correct_biases.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
 #include "qat/train/metrics.h"
 #include "qat/train/model.h"
 #include "qat/train/parameters.h"
 #include "qat/train/progress.h"
+#include "qat/train/reestimate_bn.h"
 #include "qat/train/schedule.h"
 #include "qat/train/step_graph.h"
+#include "qat/train/teacher.h"
 
 namespace simaqat {
 
@@ -42,6 +46,31 @@ void assign(Graph& graph, const VariableMap& state) {
   }
 }
 
+VariableMap stateOf(const Graph& graph) {
+  VariableMap state;
+  for (const auto& variable : graph.variables()) state[variable->name] = variable->value;
+  return state;
+}
+
+// What each activation's codes stand for, with these values of the variables.
+std::vector<std::pair<std::string, std::pair<float, float>>> activationRanges(
+    Graph graph, const VariableMap& state) {
+  assign(graph, state);
+  refreshQuantizers(graph);
+  std::vector<std::pair<std::string, std::pair<float, float>>> ranges;
+  for (const auto& node : graph.nodes()) {
+    if (!isFakeQuantize(*node) || isUnset(*node)) continue;
+    const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.is_weight) continue;
+    const float scale = *node->input(kFakeQuantizeScale)->variable->value.data<float>();
+    const float zero = *node->input(kFakeQuantizeZeroPoint)->variable->value.data<float>();
+    ranges.push_back({node->input(kFakeQuantizeX)->name(),
+                      {(static_cast<float>(spec.qmin) - zero) * scale,
+                       (static_cast<float>(spec.qmax) - zero) * scale}});
+  }
+  return ranges;
+}
+
 class Trainer {
  public:
   explicit Trainer(const TrainOptions& options)
@@ -50,7 +79,8 @@ class Trainer {
         model_(loadModel(options.model)),
         manifest_(loadManifest(options.manifest)),
         fields_(fieldNames(manifest_, options.split)),
-        loss_(loadLoss(options.loss, model_.graph, fields_)) {
+        loss_(loadLoss(options.loss, model_.graph, fields_)),
+        binds_(options.binds) {
     if (model_.stage == Stage::kFinalized || model_.stage == Stage::kExported) {
       throw inputError(
           "{}: is {}: its weights are integer codes and its BatchNormalization is folded, for "
@@ -58,6 +88,7 @@ class Trainer {
           options.model, stageName(model_.stage));
     }
     for (const std::string& warning : model_.warnings) spdlog::warn("{}", warning);
+    if (!options_.teacher.empty()) openTeacher();
     prepareModel();
     openData();
     if (options_.eval_every > 0) openEvaluation();
@@ -69,8 +100,12 @@ class Trainer {
     AtomicFile{options_.output};
     if (!options_.checkpoint.empty()) AtomicFile{options_.checkpoint};
     MetricsFile metrics(options_.metrics, step_);
-    // A run that was interrupted before its first step calibrates again.
-    if (step_ == 0) calibrate();
+    // A run that was interrupted before its first step begins again, and calibrates.
+    if (step_ == 0) {
+      restored_.clear();
+      calibrate();
+      if (result_.signal == 0 && options_.correct_biases > 0) correctBiases();
+    }
     if (result_.signal == 0 && total_steps_ > step_) trainSteps(metrics);
     if (result_.signal == 0) finish();
     result_.steps = step_;
@@ -90,6 +125,34 @@ class Trainer {
       initializeRandomly(graph, options_.seed);
     }
     learningRateFactor(options_.schedule, 0, 1, 0);
+    if (options_.reestimate_bn > 0 && !hasTrainingBatchNorm(graph)) {
+      throw inputError("{}: has no BatchNormalization that trains, for --reestimate-bn",
+                       options_.model);
+    }
+  }
+
+  void openTeacher() {
+    teacher_ = loadTeacher(options_.teacher);
+    if (options_.distill_weight > 0) {
+      distill(loss_, withTeacher(), *teacher_, options_.distill_weight,
+              options_.distill_temperature, binds_);
+      return;
+    }
+    const auto sources = bindLoss(loss_.graph, withTeacher(), fields_, binds_);
+    const bool is_used = std::any_of(sources.begin(), sources.end(), [](const auto& entry) {
+      return entry.second.name.rfind("teacher/", 0) == 0;
+    });
+    if (!is_used) {
+      throw inputError("{}: the loss uses no output of the teacher; --distill WEIGHT,TEMPERATURE "
+                       "does", options_.teacher);
+    }
+  }
+
+  // The model with the teacher's outputs, where there is one.
+  Graph withTeacher() const {
+    Graph graph = model_.graph.clone();
+    if (teacher_) addTeacher(graph, *teacher_);
+    return graph;
   }
 
   void openData() {
@@ -114,14 +177,14 @@ class Trainer {
 
   // Gradients are stopped in copies: the file that is written has nothing of it.
   Graph joinForTraining() const {
-    Graph model = model_.graph.clone();
+    Graph model = withTeacher();
     Graph loss = loss_.graph.clone();
     for (const std::string& pattern : options_.stop_gradients) {
       if (stopGradients(model, pattern) + stopGradients(loss, pattern) == 0) {
         throw inputError("--stop-gradient {}: matches no value of the model or the loss", pattern);
       }
     }
-    return joinLoss(model, loss, bindLoss(loss, model, fields_, options_.binds));
+    return joinLoss(model, loss, bindLoss(loss, model, fields_, binds_));
   }
 
   void addDataHashes(const std::string& split, const Dataset& data) {
@@ -132,23 +195,30 @@ class Trainer {
 
   // ---- Phases ------------------------------------------------------------------------------
 
-  Specialization specializationAt(int64_t step) const {
-    Specialization s;
-    s.mode = Mode::kTrain;
-    s.freeze_batch_norm = options_.freeze_bn_after >= 0 && step >= options_.freeze_bn_after;
-    s.freeze_observers =
-        options_.freeze_observers_after >= 0 && step >= options_.freeze_observers_after;
-    s.unbiased_running_var = options_.unbiased_running_var;
-    return s;
+  StepMode modeAt(int64_t step) const {
+    const auto has_come = [&](const Moment& m) { return m.hasCome(step, batches_per_epoch_); };
+    StepMode mode;
+    mode.specialization.mode = Mode::kTrain;
+    mode.specialization.freeze_batch_norm = has_come(options_.freeze_bn_after);
+    mode.specialization.freeze_observers = has_come(options_.freeze_observers_after);
+    mode.specialization.unbiased_running_var = options_.unbiased_running_var;
+    mode.quantizes = has_come(options_.quantize_after);
+    return mode;
   }
 
-  // A step's graph changes where BatchNormalization or observers freeze; state is carried over.
+  static bool isSame(const StepMode& a, const StepMode& b) {
+    return a.specialization.freeze_batch_norm == b.specialization.freeze_batch_norm &&
+           a.specialization.freeze_observers == b.specialization.freeze_observers &&
+           a.quantizes == b.quantizes;
+  }
+
+  // A step's graph changes where quantization begins, and where BatchNormalization or observers
+  // freeze; state is carried over.
   void ensureExecutor() {
-    const Specialization now = specializationAt(step_);
-    const bool same = executor_ != nullptr && now.freeze_batch_norm == phase_.freeze_batch_norm &&
-                      now.freeze_observers == phase_.freeze_observers;
-    if (same) return;
-    const VariableMap state = executor_ != nullptr ? currentState() : std::move(restored_);
+    const StepMode now = modeAt(step_);
+    if (executor_ != nullptr && isSame(now, phase_)) return;
+    const VariableMap state = currentState();
+    restored_.clear();
     assign(*joined_, state);
     executor_ =
         std::make_unique<Executor>(buildTrainingStep(joined_->clone(), now, options_.optimizer,
@@ -170,10 +240,10 @@ class Trainer {
   }
 
   // Every variable: those that the step's graph has as it has them, the others as they were, such
-  // as ranges that are frozen.
+  // as ranges that are frozen; before the first step, those of the checkpoint.
   VariableMap currentState() const {
-    VariableMap state;
-    for (const auto& variable : joined_->variables()) state[variable->name] = variable->value;
+    VariableMap state = stateOf(*joined_);
+    for (const auto& [name, value] : restored_) state[name] = value;
     if (executor_ != nullptr) {
       for (const auto& variable : executor_->graph().variables()) {
         Tensor copy = executor_->variable(variable->name);
@@ -187,54 +257,49 @@ class Trainer {
   // ---- Steps -------------------------------------------------------------------------------
 
   void calibrate() {
-    const int64_t batches = std::max<int64_t>(options_.calibrate, startsLearning() ? 1 : 0);
+    const int64_t batches =
+        std::max<int64_t>(options_.calibrate, hasUnsetScales(model_.graph) ? 1 : 0);
     if (batches == 0) return;
-    Graph graph =
-        buildInference(model_.graph.clone(), Mode::kCalibrate, options_.batch_size, sample_dims_);
-    const bool observes = std::any_of(graph.variables().begin(), graph.variables().end(),
-                                      [](const auto& v) { return v->next != nullptr; });
-    if (!observes) throw inputError("{}: has no observers to calibrate", options_.model);
-    Executor executor(std::move(graph), pool_);
-    LoaderOptions loader_options;
-    loader_options.batch_size = options_.batch_size;
-    loader_options.seed = options_.seed;
-    loader_options.shuffle = true;
-    loader_options.drop_last = true;
-    loader_options.epochs = -1;
-    BatchLoader loader(data_, loader_options);
-    for (int64_t i = 0; i < batches; ++i) {
-      // Ranges of half a calibration are worth nothing.
-      if (interruptSignal != 0) return interrupted();
-      const Batch* batch = loader.next();
-      for (size_t k = 0; k < model_.graph.inputs.size(); ++k) {
-        executor.setInput(k, batch->fields[k]);
-      }
-      executor.compute(i);
-      executor.commit();
+    if (!hasObservers(model_.graph)) {
+      throw inputError("{}: has no observers to calibrate", options_.model);
     }
-    executor.writeBack(model_.graph);
-    executor.writeBack(*joined_);
+    BatchLoader loader(data_, loaderOptions());
+    const auto stops = [] { return interruptSignal != 0; };
+    // Ranges of half a calibration are worth nothing.
+    if (!simaqat::calibrate(model_.graph, batches, loader, sample_dims_, stops, pool_)) {
+      return interrupted();
+    }
+    assign(*joined_, stateOf(model_.graph));
     spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
   }
 
-  // Learned scales start from a batch.
-  bool startsLearning() const {
-    return std::any_of(model_.graph.nodes().begin(), model_.graph.nodes().end(),
-                       [](const auto& node) {
-                         return isFakeQuantize(*node) &&
-                                node->template attributes<QuantizerSpec>().learnsScale() &&
-                                isUnset(*node);
-                       });
+  void correctBiases() {
+    for (const auto& node : model_.graph.nodes()) {
+      if (!isFakeQuantize(*node) || !isUnset(*node)) continue;
+      throw inputError("{}: --correct-biases needs ranges, and '{}' has none yet (--calibrate)",
+                       options_.model, node->input(kFakeQuantizeX)->name());
+    }
+    const auto batches = [this] { return std::make_unique<BatchLoader>(data_, loaderOptions()); };
+    const int corrected = simaqat::correctBiases(model_.graph, options_.correct_biases, batches,
+                                                 sample_dims_, pool_);
+    assign(*joined_, stateOf(model_.graph));
+    spdlog::info("biases of {} layers corrected", corrected);
   }
 
-  void trainSteps(MetricsFile& metrics) {
+  // Whole batches of the training split in random order, without end.
+  LoaderOptions loaderOptions() const {
     LoaderOptions loader_options;
     loader_options.batch_size = options_.batch_size;
     loader_options.seed = options_.seed;
     loader_options.shuffle = true;
-    loader_options.random_transforms = true;
     loader_options.drop_last = true;
     loader_options.epochs = -1;
+    return loader_options;
+  }
+
+  void trainSteps(MetricsFile& metrics) {
+    LoaderOptions loader_options = loaderOptions();
+    loader_options.random_transforms = true;
     loader_options.start_epoch = step_ / batches_per_epoch_;
     loader_options.start_batch = step_ % batches_per_epoch_;
     BatchLoader loader(data_, loader_options);
@@ -292,6 +357,9 @@ class Trainer {
       notFinite(progress);
     }
     metrics.step(step_, batch.epoch, values);
+    if (options_.log_ranges > 0 && (step_ + 1) % options_.log_ranges == 0) {
+      metrics.ranges(step_, batch.epoch, activationRanges(joined_->clone(), currentState()));
+    }
     progress.step(batch.epoch, step_, values[0].second, rate);
   }
 
@@ -315,8 +383,8 @@ class Trainer {
     EvalOptions eval_options;
     eval_options.split = evalSplit();
     eval_options.batch_size = options_.batch_size;
-    evaluator_ = std::make_unique<Evaluator>(model_.graph, &loss_, options_.binds, manifest_,
-                                             eval_options, pool_);
+    evaluator_ = std::make_unique<Evaluator>(withTeacher(), &loss_, binds_, manifest_, eval_options,
+                                             pool_);
     if (options_.keep_best) {
       best_by_ = BestBy::parse(options_.best_by, evaluator_->metricNames());
     }
@@ -335,8 +403,8 @@ class Trainer {
   }
 
   void evaluate(MetricsFile& metrics) {
-    writeModel();
-    const EvalResult evaluation = evaluator_->run(model_.graph);
+    writeModel(currentState());
+    const EvalResult evaluation = evaluator_->run(withTeacher());
     metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
     spdlog::info("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
                  evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
@@ -349,9 +417,10 @@ class Trainer {
     }
   }
 
-  // The present state in the model's graph, quantizers' stored parameters included.
-  void writeModel() {
-    assign(model_.graph, currentState());
+  // A state in the model's graph as it is saved: averages of the weights, where they are kept, and
+  // quantizers' stored parameters.
+  void writeModel(const VariableMap& state) {
+    assign(model_.graph, averaged(state));
     refreshQuantizers(model_.graph);
   }
 
@@ -361,6 +430,7 @@ class Trainer {
     Checkpoint checkpoint;
     checkpoint.model_hash = model_.hash;
     checkpoint.loss_hash = loss_.hash;
+    checkpoint.teacher_hash = teacherHash();
     checkpoint.manifest_hash = manifest_.hash;
     checkpoint.options_hash = hashHex(describeOptions(options_));
     checkpoint.data_hashes = data_hashes_;
@@ -374,6 +444,8 @@ class Trainer {
     return checkpoint;
   }
 
+  std::string teacherHash() const { return teacher_ ? teacher_->hash : ""; }
+
   void writeState(const std::string& path) const { writeCheckpoint(path, state()); }
 
   void resume() {
@@ -385,6 +457,7 @@ class Trainer {
     };
     compare("model", model_.hash, checkpoint.model_hash);
     compare("loss", loss_.hash, checkpoint.loss_hash);
+    compare("teacher", teacherHash(), checkpoint.teacher_hash);
     compare("manifest", manifest_.hash, checkpoint.manifest_hash);
     compare("set of options", hashHex(describeOptions(options_)), checkpoint.options_hash);
     for (const auto& [place, hash] : data_hashes_) {
@@ -393,7 +466,7 @@ class Trainer {
       const auto& [split, field] = place;
       throw inputError("{}: split '{}', field '{}': {} has changed since the run wrote {}",
                        manifest_.path, split, field,
-                       manifest_.splits.at(split).fields.at(field).array, options_.resume);
+                       manifest_.splits.at(split).fields.at(field).place(), options_.resume);
     }
     step_ = checkpoint.step;
     result_.skipped_steps = checkpoint.skipped_steps;
@@ -418,12 +491,13 @@ class Trainer {
   }
 
   void finish() {
-    writeModel();
-    if (options_.keep_best && best_metric_) {
-      assign(model_.graph, best_state_);
-      refreshQuantizers(model_.graph);
-    }
+    writeModel(options_.keep_best && best_metric_ ? best_state_ : currentState());
     Graph& graph = model_.graph;
+    if (options_.reestimate_bn > 0) {
+      BatchLoader loader(data_, loaderOptions());
+      reestimateBatchNorm(graph, options_.reestimate_bn, loader, options_.batch_size, sample_dims_,
+                          options_.unbiased_running_var, pool_);
+    }
     // An FP32 model stays one that prepare takes.
     if (model_.stage != Stage::kSource) {
       setStage(graph, Stage::kTrained);
@@ -439,6 +513,8 @@ class Trainer {
   Manifest manifest_;
   std::vector<std::string> fields_;
   Loss loss_;
+  std::vector<std::string> binds_;
+  std::optional<Teacher> teacher_;
   BestBy best_by_;
   std::unique_ptr<Graph> joined_;
   std::shared_ptr<const Dataset> data_;
@@ -448,7 +524,7 @@ class Trainer {
   int64_t total_steps_ = 0;
 
   int64_t step_ = 0;
-  Specialization phase_;
+  StepMode phase_;
   std::unique_ptr<Executor> executor_;
   std::vector<size_t> inputs_;
   size_t rate_input_ = 0;

@@ -100,6 +100,20 @@ void exposeCodes(const std::string& model, const std::string& output) {
   runOrThrow({"python3", script("expose_values.py"), model, output, "--codes"});
 }
 
+NodeKinds nodeKinds(const std::string& optimized) {
+  const CommandResult result =
+      runCommand({"python3", script("integer_nodes.py"), optimized, "--json"});
+  if (result.status != 0) throw std::runtime_error("integer_nodes.py: " + result.output);
+  const nlohmann::json json = nlohmann::json::parse(result.output);
+  NodeKinds kinds;
+  for (const auto& node : json.at("nodes")) {
+    const std::string kind = node.at("kind").get<std::string>();
+    kinds.by_name[node.at("name").get<std::string>()] = kind;
+    for (const auto& output : node.at("outputs")) kinds.by_output[output.get<std::string>()] = kind;
+  }
+  return kinds;
+}
+
 std::string floatProducts(const std::string& optimized) {
   const CommandResult result =
       runCommand({"python3", script("integer_nodes.py"), optimized, "--require-integer"});

@@ -27,6 +27,14 @@ std::map<std::string, Tensor> run(const std::string& model, const std::string& i
 // QuantizeLinear, the values behind a FakeQuantize.
 void exposeCodes(const std::string& model, const std::string& output);
 
+// Of an optimized graph: each node's kind, as integer_nodes.py tells it, by the node's name, and by
+// its outputs' names.
+struct NodeKinds {
+  std::map<std::string, std::string> by_name;
+  std::map<std::string, std::string> by_output;
+};
+NodeKinds nodeKinds(const std::string& optimized);
+
 // Of an optimized graph: the convolutions and matrix products that are not on an integer kernel,
 // one a line; "" for none.
 std::string floatProducts(const std::string& optimized);

@@ -56,6 +56,12 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   scaffold(graph, {});
   storeTrainable(graph);
   std::vector<double> losses = train(graph, images, steps, batch, learning_rate, pool);
+  ShippedNetwork shipped = ship(std::move(graph), network);
+  shipped.losses = std::move(losses);
+  return shipped;
+}
+
+ShippedNetwork ship(Graph graph, const std::string& network) {
   const std::string trained_path = write(graph, Stage::kTrained, 17, network + "_trained.onnx");
   Graph trained = loadModel(trained_path).graph;
 
@@ -66,7 +72,7 @@ ShippedNetwork shipNetwork(const std::string& network, const Images& images, int
   Graph exported = loadModel(final_path).graph;
   checkStandardModel(exported, leastOpset(exported, 13));
   const std::string exported_path = write(exported, Stage::kExported, 13, network + "_qdq.onnx");
-  return {std::move(losses),
+  return {{},
           std::move(trained),
           std::move(finalized),
           loadModel(exported_path).graph,

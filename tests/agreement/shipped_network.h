@@ -24,6 +24,9 @@ struct ShippedNetwork {
 ShippedNetwork shipNetwork(const std::string& network, const Images& images, int64_t steps,
                            int64_t batch, float learning_rate, ThreadPool& pool);
 
+// The same from a scaffolded graph whose ranges are set; `name` is of its files.
+ShippedNetwork ship(Graph graph, const std::string& name);
+
 // The first output of a graph in evaluation, for all images, `batch` at a time.
 Tensor evaluateAll(const Graph& graph, const Tensor& pixels, int64_t batch, ThreadPool& pool);
 

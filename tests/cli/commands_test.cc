@@ -84,12 +84,27 @@ TEST_CASE("prepare tells what trains and where quantizers stand") {
   for (const char* piece :
        {"first.weight", "[6, 1, 3, 3]", "/first/relu", "uint8 per tensor",
         "int8 per channel (axis 0)", "fused with BatchNormalization '/first/bn'",
+        "ONNX RUNTIME", "integer", "moves codes", "gone",
         // 54 + 432 + 32 weights, 2 x 6 + 2 x 8 of BatchNormalization, 4 biases.
         "550 trained elements", "a training step at batch 4"}) {
     CHECK_THAT(out, ContainsSubstring(piece));
   }
   const bool same = bytesOf(output) == bytesOf(stages().prepared);
   CHECK(same);
+}
+
+TEST_CASE("prepare --equalize scales weights, and the model computes what it did") {
+  const std::string output = scratch("equalized.onnx");
+  const Result result = runWell({"prepare", stages().source, "-o", output, "--equalize"});
+  CHECK_THAT(result.err, ContainsSubstring("1 pairs of layers equalized"));
+  CHECK(weightsOf(output).at("second.weight") != weightsOf(stages().source).at("second.weight"));
+  const auto lossOf = [&](const std::string& model) {
+    const Result evaluated = runWell({"eval", model, "--data", stages().manifest, "--loss",
+                                      "cross_entropy", "--json"});
+    return Json::parse(evaluated.out)["loss"].get<double>();
+  };
+  // Without ranges nothing but weights is quantized.
+  CHECK(lossOf(output) == Catch::Approx(lossOf(stages().source)).epsilon(0.02));
 }
 
 TEST_CASE("inspect tells what each stage holds") {

@@ -36,7 +36,8 @@ struct Files {
   std::string checkpoint;
 };
 
-// Everything at once: calibration, augmentation, momentum, a schedule, and both freezes inside.
+// Everything at once: calibration, augmentation, momentum, a schedule, a teacher, an average of the
+// weights, quantization from the second epoch on, and statistics estimated anew at the end.
 Args everything() {
   const Stages& s = stages();
   return {"train",
@@ -59,8 +60,20 @@ Args everything() {
           "20",
           "--calibrate",
           "3",
+          "--correct-biases",
+          "2",
           "--clip-norm",
           "5",
+          "--teacher",
+          s.source,
+          "--distill",
+          "0.2,2",
+          "--ema",
+          "0.95",
+          "--quantize-after",
+          "1e",
+          "--reestimate-bn",
+          "3",
           "--checkpoint-every",
           "11",
           "--seed",
@@ -137,7 +150,8 @@ TEST_CASE("a finished run that is resumed repeats nothing") {
   const std::string metrics = bytesOf(files.metrics);
   REQUIRE(!metrics.empty());
   runWell(args + files.resumed());
-  CHECK(bytesOf(files.output) == output);
+  const bool same_output = bytesOf(files.output) == output;
+  CHECK(same_output);
   CHECK(bytesOf(files.metrics) == metrics);
 }
 
@@ -210,12 +224,15 @@ TEST_CASE("without --checkpoint an interrupted run writes one beside its output"
 
 TEST_CASE("a calibration that is interrupted is no calibration") {
   const Stages& s = stages();
+  const std::string steps = GENERATE("0", "5");
   const Args args = {"train",   s.prepared, "--loss",       "cross_entropy",
                      "--data",  s.manifest, "--batch-size", "16",
-                     "--steps", "0",        "--calibrate",  "3000"};
+                     "--steps", steps,      "--calibrate",  "3000"};
   const Files reference("calibrated");
+  reference.clear();
   runWell(args + reference.args());
   const Files files("half-calibrated");
+  files.clear();
   Process process(args + files.args());
   // The metrics file is there when calibration begins.
   while (!fs::exists(files.metrics)) sleepMilliseconds(1);

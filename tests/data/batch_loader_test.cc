@@ -26,8 +26,9 @@ std::shared_ptr<const Dataset> numbered(int64_t samples) {
   Manifest manifest;
   manifest.path = "data.json";
   auto& fields = manifest.splits["train"].fields;
-  fields["input"] = {writeTestFile("images.npy", npyBytes(images)), {crop}};
-  fields["labels"] = {writeTestFile("labels.npy", npyBytes(labels)), {}};
+  fields["input"].array = writeTestFile("images.npy", npyBytes(images));
+  fields["input"].transforms = {crop};
+  fields["labels"].array = writeTestFile("labels.npy", npyBytes(labels));
   return Dataset::open(
       manifest, "train",
       {{"input", ElementType::kFloat, {1, 4, 4}}, {"labels", ElementType::kInt64, {}}});

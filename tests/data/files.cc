@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <turbojpeg.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -51,6 +52,33 @@ std::string dataOf(const Tensor& tensor) {
   return std::string(reinterpret_cast<const char*>(tensor.rawData()), tensor.bytes());
 }
 
+void check(int status) {
+  if (status != ARCHIVE_OK) throw std::runtime_error("the test's archive cannot be written");
+}
+
+// What the archive is with these members; frees it.
+std::string archived(archive* opened,
+                     const std::vector<std::pair<std::string, std::string>>& members) {
+  std::string bytes(size_t{1} << 20, '\0');
+  size_t used = 0;
+  check(archive_write_open_memory(opened, bytes.data(), bytes.size(), &used));
+  for (const auto& [name, content] : members) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    check(archive_write_header(opened, entry));
+    const la_ssize_t written = archive_write_data(opened, content.data(), content.size());
+    check(written == static_cast<la_ssize_t>(content.size()) ? ARCHIVE_OK : ARCHIVE_FATAL);
+    archive_entry_free(entry);
+  }
+  check(archive_write_close(opened));
+  archive_write_free(opened);
+  bytes.resize(used);
+  return bytes;
+}
+
 }  // namespace
 
 std::string writeTestFile(const std::string& name, const std::string& bytes) {
@@ -94,31 +122,34 @@ std::string idxBytes(const Tensor& tensor) {
 }
 
 std::string npzBytes(const std::map<std::string, std::string>& members, bool deflated) {
-  const auto check = [](bool good) {
-    if (!good) throw std::runtime_error("the .npz of the test cannot be written");
-  };
-  std::string bytes(size_t{1} << 20, '\0');
-  size_t used = 0;
   archive* zip = archive_write_new();
-  check(archive_write_set_format_zip(zip) == ARCHIVE_OK);
-  check(archive_write_set_options(zip, deflated ? "compression=deflate" : "compression=store") ==
-        ARCHIVE_OK);
-  check(archive_write_open_memory(zip, bytes.data(), bytes.size(), &used) == ARCHIVE_OK);
-  for (const auto& [name, content] : members) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, name.c_str());
-    archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    check(archive_write_header(zip, entry) == ARCHIVE_OK);
-    check(archive_write_data(zip, content.data(), content.size()) ==
-          static_cast<la_ssize_t>(content.size()));
-    archive_entry_free(entry);
-  }
-  check(archive_write_close(zip) == ARCHIVE_OK);
-  archive_write_free(zip);
-  bytes.resize(used);
-  return bytes;
+  check(archive_write_set_format_zip(zip));
+  check(archive_write_set_options(zip, deflated ? "compression=deflate" : "compression=store"));
+  return archived(zip, {members.begin(), members.end()});
+}
+
+std::string tarBytes(const std::vector<std::pair<std::string, std::string>>& members) {
+  archive* tar = archive_write_new();
+  check(archive_write_set_format_ustar(tar));
+  // Without padding behind the two blocks of zeros at the end.
+  check(archive_write_set_bytes_per_block(tar, 512));
+  return archived(tar, members);
+}
+
+std::string jpegBytes(const Tensor& pixels) {
+  const bool is_gray = pixels.dims()[2] == 1;
+  tjhandle encoder = tjInitCompress();
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  const int status = tjCompress2(
+      encoder, pixels.data<uint8_t>(), static_cast<int>(pixels.dims()[1]), 0,
+      static_cast<int>(pixels.dims()[0]), is_gray ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
+      is_gray ? TJSAMP_GRAY : TJSAMP_444, 100, TJFLAG_ACCURATEDCT);
+  if (status != 0) throw std::runtime_error(tjGetErrorStr2(encoder));
+  const std::string result(reinterpret_cast<const char*>(bytes), size);
+  tjFree(bytes);
+  tjDestroy(encoder);
+  return result;
 }
 
 std::string gzipped(const std::string& bytes) {

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "qat/base/file.h"
 #include "qat/base/random.h"
 #include "qat/data/array_reader.h"
+#include "qat/data/dataset.h"
 #include "qat/data/manifest.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
@@ -52,6 +54,19 @@ void readWhole(const std::string& path) {
                   [](unsigned sum, std::byte byte) { return sum + static_cast<unsigned>(byte); });
 }
 
+void readSamples(const Dataset& dataset) {
+  for (size_t field = 0; field < dataset.fieldCount(); ++field) {
+    const int64_t elements = elementCount(dataset.sampleDims(field));
+    // What a damaged header may claim of an image.
+    if (elements > 1000000) continue;
+    std::vector<std::byte> sample(static_cast<size_t>(elements) *
+                                  elementSize(dataset.fieldType(field)));
+    for (int64_t i = 0; i < dataset.size(); ++i) {
+      dataset.readSample(field, i, sample.data(), false, 0, 0);
+    }
+  }
+}
+
 Tensor someTensor() { return Tensor::of<int16_t>({2, 2, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2}); }
 
 }  // namespace
@@ -71,9 +86,42 @@ TEST_CASE("Damaged .npz") {
                   [](const std::string& path) { readWhole(path + "#b"); });
   }
 }
+TEST_CASE("Damaged shards") {
+  const Tensor pixels = Tensor::of<uint8_t>({1, 2, 3}, {250, 10, 10, 10, 250, 10});
+  // JPEG's own damage is looked at below.
+  const std::string bytes = tarBytes({{"000.jpg", jpegBytes(pixels)}, {"000.cls", "3"}});
+  Manifest manifest;
+  manifest.path = "data.json";
+  const auto read = [&](const std::string& path) {
+    manifest.splits["train"].fields["image"] = {"", path, "jpg", {}};
+    manifest.splits["train"].fields["label"] = {"", path, "cls", {}};
+    const auto dataset = Dataset::open(
+        manifest, "train",
+        {{"image", ElementType::kUint8, {3, -1, -1}}, {"label", ElementType::kInt64, {}}});
+    readSamples(*dataset);
+  };
+  forEachDamage(bytes, read);
+}
+TEST_CASE("Damaged JPEG") {
+  Tensor pixels(ElementType::kUint8, {9, 10, 3});
+  for (int64_t i = 0; i < pixels.size(); ++i) {
+    pixels.mutableData<uint8_t>()[i] = static_cast<uint8_t>(i * 37);
+  }
+  Manifest manifest;
+  manifest.path = "data.json";
+  forEachDamage(jpegBytes(pixels), [&](const std::string& path) {
+    const std::string tar = path + ".tar";
+    writeTestFile("fuzzed.tar", tarBytes({{"000.jpg", readFile(path)}}));
+    manifest.splits["train"].fields["image"] = {"", tar, "jpg", {}};
+    readSamples(*Dataset::open(manifest, "train", {{"image", ElementType::kUint8, {3, -1, -1}}}));
+  });
+}
 TEST_CASE("Damaged manifest") {
   forEachDamage(R"({"splits": {"train": {"fields": {"input": {"array": "a", "transforms": [
       {"pad_crop": {"padding": 2}}, {"normalize": {"scale": 255, "mean": [0.5], "std": [1]}}
       ]}}}}})",
+                [](const std::string& path) { loadManifest(path); });
+  forEachDamage(R"({"splits": {"train": {"shards": "a-*.tar", "fields": {
+      "input": {"member": "jpg"}, "labels": {"member": "cls"}}}}})",
                 [](const std::string& path) { loadManifest(path); });
 }

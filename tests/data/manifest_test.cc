@@ -60,6 +60,33 @@ TEST_CASE("A manifest is read as written") {
   CHECK(plain.std == std::vector<float>{1});
 }
 
+TEST_CASE("Shards belong to a split, members to its fields") {
+  const std::string path = writeTestFile("manifest.json", R"({"splits": {"train": {
+    "shards": "train-*.tar", "fields": {
+      "input": {"member": "jpg", "transforms": [{"horizontal_flip": {}}]},
+      "labels": {"member": "cls"}, "weights": {"array": "w.npy"}}}}})");
+  const Manifest manifest = loadManifest(path);
+  const std::map<std::string, Field>& fields = manifest.splits.at("train").fields;
+  CHECK(fields.at("input").member == "jpg");
+  CHECK(fields.at("input").array.empty());
+  CHECK(fields.at("input").shards == manifest.folder + "/train-*.tar");
+  CHECK(fields.at("input").transforms.size() == 1);
+  CHECK(fields.at("labels").place() == manifest.folder + "/train-*.tar: member 'cls'");
+  CHECK(fields.at("weights").array == manifest.folder + "/w.npy");
+  CHECK(fields.at("weights").member.empty());
+
+  CHECK_THAT(errorOf(R"({"splits": {"train": {"fields": {"input": {"member": "jpg"}}}}})"),
+             ContainsSubstring("split 'train', field 'input': is a member, and the split names no "
+                               "\"shards\""));
+  CHECK_THAT(errorOf(R"({"splits": {"train": {"shards": "a.tar", "fields": {"x": {"array": "a"}}}}})"),
+             ContainsSubstring("split 'train' has \"shards\", and no field is a \"member\" of them"));
+  CHECK_THAT(errorOf(R"({"splits": {"train": {"shards": "a", "fields": {
+      "x": {"array": "a", "member": "jpg"}}}}})"),
+             ContainsSubstring("source"));
+  CHECK_THAT(errorOf(R"({"splits": {"train": {"shards": ["a"], "fields": {"x": {"member": "b"}}}}})"),
+             ContainsSubstring("shards"));
+}
+
 TEST_CASE("An unknown key is named") {
   CHECK_THAT(errorOf(R"({"splitz": {}})"), ContainsSubstring("splitz"));
   CHECK_THAT(errorOf(R"({"splits": {"train": {"fieldz": {}}}})"), ContainsSubstring("fieldz"));

@@ -3,6 +3,7 @@
 #include <onnx/defs/schema.h>
 
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "qat/base/file.h"
@@ -234,6 +235,22 @@ TEST_CASE("graph outputs keep their names whatever they are bound to") {
   const Graph again = reimported(graph, 17);
   REQUIRE(again.outputs.size() == 5);
   for (size_t i = 0; i < 5; ++i) CHECK(again.outputs[i].name == graph.outputs[i].name);
+}
+
+TEST_CASE("nodes of one name are told apart, for ONNX Runtime refuses them") {
+  const Graph graph = parseText(R"(
+    input %x : float[2]
+    %y = Relu(%x) "same"
+    %z = Neg(%y) "same"
+    %u = Abs(%z) "same_1"
+    output u = %u)",
+                                opRegistry());
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(serializeModel(graph, 17)));
+  std::set<std::string> names;
+  for (const auto& node : model.graph().node()) names.insert(node.name());
+  CHECK(names.size() == 3);
+  CHECK(names.count("same") == 1);
 }
 
 TEST_CASE("what is no model is named") {

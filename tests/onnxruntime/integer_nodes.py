@@ -70,7 +70,8 @@ def classify(graph):
             kind, makes_codes = "float", False
         if makes_codes:
             codes.update(node.output)
-        rows.append({"kind": kind, "op_type": node.op_type, "name": node.name})
+        rows.append({"kind": kind, "op_type": node.op_type, "name": node.name,
+                     "outputs": list(node.output)})
     return rows
 
 

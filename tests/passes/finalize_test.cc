@@ -12,9 +12,9 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 
 // Scaffolded, calibrated on random inputs and finalized.
-Graph finalized(const std::string& text) {
+Graph finalized(const std::string& text, const ScaffoldOptions& options = {}) {
   Graph graph = parse(text);
-  scaffold(graph, {});
+  scaffold(graph, options);
   std::vector<Tensor> inputs;
   for (const Value* input : graph.inputs) {
     std::vector<int64_t> dims;
@@ -199,6 +199,38 @@ TEST_CASE("the quantizer of a Concat is copied to its inputs") {
     REQUIRE(part->producer()->opType() == "DequantizeLinear");
     CHECK(part->producer()->input(1) == behind.input(1));
     CHECK(part->producer()->input(2) == behind.input(2));
+  }
+}
+
+TEST_CASE("a float value that several Concats take is quantized for each by itself") {
+  ScaffoldOptions options;
+  options.overrides.resize(1);
+  options.overrides[0].op_type = "Conv";
+  options.overrides[0].activation.quantize = false;
+  const Graph graph = finalized(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[2, 2, 1] = [1, 2, 3, 4]
+    %a = Conv(%x, %w) "conv"
+    %b = Exp(%x)
+    %c = Neg(%x)
+    %y = Concat(%a, %b) {axis = 1}
+    %z = Concat(%a, %c) {axis = 1}
+    %u = Abs(%a)
+    output y = %y
+    output z = %z
+    output u = %u)",
+                                options);
+  const Node& abs = *producerOf(graph, "u").input(0)->producer()->input(0)->producer();
+  REQUIRE(abs.opType() == "Abs");
+  CHECK(abs.input(0)->producer()->opType() == "Conv");
+  for (const char* name : {"y", "z"}) {
+    const Node& behind = *producerOf(graph, name).input(0)->producer();
+    const Node& concat = *behind.input(0)->producer();
+    REQUIRE(concat.opType() == "Concat");
+    const Node& part = *concat.input(0)->producer();
+    REQUIRE(part.opType() == "DequantizeLinear");
+    CHECK(part.input(1) == behind.input(1));
+    CHECK(part.input(0)->producer()->input(0)->producer()->opType() == "Conv");
   }
 }
 

@@ -97,6 +97,25 @@ TEST_CASE("variables, random numbers and unknown shapes do not fold") {
   CHECK(after(foldConstants, text) == text);
 }
 
+TEST_CASE("stored codes stay codes where files are read") {
+  const std::string text = unindented(R"(
+    input %x : float[2]
+    constant %codes : uint8[2] = [3, 4]
+    constant %s : float[] = [0.5]
+    constant %z : uint8[] = [1]
+    %c : float[2] = DequantizeLinear(%codes, %s, %z) "c"
+    %y : float[2] = Add(%x, %c) "y"
+    output y = %y
+)");
+  CHECK(after(foldAllButCodes, text) == text);
+  CHECK(after(foldConstants, text) == unindented(R"(
+    input %x : float[2]
+    constant %c/folded : float[2] = [1, 1.5]
+    %y : float[2] = Add(%x, %c/folded) "y"
+    output y = %y
+)"));
+}
+
 TEST_CASE("a graph output that folds is a constant") {
   CHECK(after(foldConstants, R"(
     constant %c : float[2] = [3, 4]

@@ -107,7 +107,7 @@ TEST_CASE("eight steps of the zoo's networks meet PyTorch's trajectory") {
     Specialization specialization;
     specialization.mode = Mode::kTrain;
     ThreadPool pool(2);
-    Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(model.graph), specialization,
+    Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(model.graph), {specialization},
                                         sgd, first.dims()[0], zoo::sampleDims(first)),
                       pool);
     const Tensor rate = Tensor::scalar(0.005f);

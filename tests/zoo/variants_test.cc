@@ -39,7 +39,7 @@ std::vector<double> trainSteps(const Graph& model, int steps) {
   specialization.mode = Mode::kTrain;
   OptimizerOptions sgd;
   ThreadPool pool(2);
-  Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(model), specialization, sgd, batch,
+  Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(model), {specialization}, sgd, batch,
                                       zoo::sampleDims(input)),
                     pool);
   const Tensor rate = Tensor::scalar(0.005f);

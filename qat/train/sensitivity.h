@@ -1,0 +1,36 @@
+// How much each layer's quantization costs by itself, and widths that keep the whole cheap.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "qat/passes/layers.h"
+#include "qat/train/evaluate.h"
+
+namespace simaqat {
+
+constexpr std::array<int64_t, 3> kWidths = {4, 8, 16};
+
+struct LayerSensitivity {
+  Layer layer;
+  // The loss with this layer's weight, or its output, alone quantized to each of kWidths.
+  std::array<double, kWidths.size()> weight_loss;
+  std::array<double, kWidths.size()> output_loss;  // that of FP32 where nothing quantizes it
+};
+
+struct Sensitivity {
+  double float_loss = 0;
+  std::vector<LayerSensitivity> layers;
+};
+
+// Of a scaffolded graph whose ranges are set. The evaluator has a loss.
+Sensitivity measureSensitivity(const Graph& calibrated, Evaluator& evaluator);
+
+// For each layer the width of its weight, such that the sum of the losses measured is least while
+// the weights' codes take no more than so many bytes; a narrower width counts as no better than a
+// wider one, whatever was measured. An input Error where 4 bits are too many.
+std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_bytes);
+
+}  // namespace simaqat
