@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "qat/base/file.h"
 #include "qat/base/log.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/metrics.h"
@@ -28,6 +29,8 @@ class EvalCommand : public Command {
     app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
     app.add_option("--metric", metric_, "top1 or none; default top1 where there are classes")
         ->check(CLI::IsMember({"top1", "none"}));
+    app.add_option("--classes", classes_,
+                   "Write the class that each sample was taken for, one a line");
     addCount(app, "--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
     addThreadsOption(app, threads_);
     app.add_flag("--json", json_, "One JSON object on standard output");
@@ -46,9 +49,12 @@ class EvalCommand : public Command {
     if (!teacher_.empty()) addTeacher(model.graph, loadTeacher(teacher_));
     Evaluator evaluator(model.graph, loss ? &*loss : nullptr, binds_, manifest, options_, pool);
     const EvalResult result = evaluator.run(model.graph);
-    if (metric_ == "top1" && !result.top1) {
+    if ((metric_ == "top1" || !classes_.empty()) && !result.top1) {
       throw inputError("{}: top1 needs an output of [N, classes] and a class for each sample",
                        model_);
+    }
+    if (!classes_.empty()) {
+      writeFileAtomically(classes_, fmt::format("{}\n", fmt::join(result.classes, "\n")));
     }
     if (json_) {
       std::printf("%s\n", toJson(result).c_str());
@@ -67,6 +73,7 @@ class EvalCommand : public Command {
   std::string teacher_;
   std::vector<std::string> binds_;
   std::string metric_;
+  std::string classes_;
   EvalOptions options_{"test", 0, true};
   int threads_ = 0;
   bool json_ = false;

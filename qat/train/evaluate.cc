@@ -42,16 +42,12 @@ Tensor filledUp(const Tensor& tensor, int64_t batch) {
   return full;
 }
 
-int64_t countRight(const Tensor& logits, const Tensor& labels) {
-  const int64_t samples = logits.dims()[0];
-  const int64_t classes = logits.dims()[1];
-  const float* x = logits.data<float>();
-  int64_t right = 0;
-  for (int64_t n = 0; n < samples; ++n) {
-    const float* row = x + n * classes;
-    right += std::max_element(row, row + classes) - row == labels.data<int64_t>()[n] ? 1 : 0;
+void addClasses(const Tensor& logits, std::vector<int64_t>& classes) {
+  const int64_t count = logits.dims()[1];
+  for (int64_t n = 0; n < logits.dims()[0]; ++n) {
+    const float* row = logits.data<float>() + n * count;
+    classes.push_back(std::max_element(row, row + count) - row);
   }
-  return right;
 }
 
 }  // namespace
@@ -263,8 +259,12 @@ EvalResult Evaluator::run(const Graph& model) {
       in_loss += batch->samples;
     }
     if (self.labels) {
-      right += countRight(firstRows(executor->outputTensor(0), batch->samples),
-                          batch->fields[*self.labels]);
+      const int64_t* labels = batch->fields[*self.labels].data<int64_t>();
+      const size_t before = result.classes.size();
+      addClasses(firstRows(executor->outputTensor(0), batch->samples), result.classes);
+      for (size_t i = before; i < result.classes.size(); ++i) {
+        right += result.classes[i] == labels[i - before] ? 1 : 0;
+      }
     }
   }
   if (self.labels) {

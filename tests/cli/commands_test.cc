@@ -291,6 +291,17 @@ TEST_CASE("eval tells the split, the samples, the loss and the share of right cl
              ContainsSubstring("test: 100 samples\ntop1 "));
 }
 
+TEST_CASE("eval writes what each sample was taken for") {
+  const std::string classes = scratch("classes.txt");
+  const Json result = jsonOf({"eval", stages().exported, "--data", stages().manifest, "--classes",
+                              classes});
+  const std::vector<std::string> lines = linesOf(bytesOf(classes));
+  REQUIRE(lines.size() == 100);
+  int right = 0;
+  for (size_t i = 0; i < lines.size(); ++i) right += std::stoi(lines[i]) == static_cast<int>(i % 4);
+  CHECK(right / 100.0 == Catch::Approx(result["top1"].get<double>()));
+}
+
 TEST_CASE("bench times a step of every stage") {
   for (const std::string& model : allStages()) {
     INFO(model);

@@ -160,5 +160,45 @@ TEST_CASE("an activation stays with its convolution") {
     output y = %y)") == Values{"x", "r", "y"});
 }
 
+TEST_CASE("squeeze-excite: its gate is a function of its own, the product has two operands") {
+  CHECK(quantized(R"(
+    input %x : float[N, 4, 6, 6]
+    weight %w1 : float[2, 4, 1, 1] = [1, ...]
+    weight %w2 : float[4, 2, 1, 1] = [1, ...]
+    %p = GlobalAveragePool(%x)
+    %a = Conv(%p, %w1)
+    %r = Relu(%a)
+    %b = Conv(%r, %w2)
+    %g = HardSigmoid(%b)
+    %y = Mul(%g, %x)
+    output y = %y)") == Values{"x", "p", "r", "b", "g", "y"});
+}
+
+TEST_CASE("scaled dot-product attention: the scores, what scales them, and the Softmax") {
+  CHECK(quantized(R"(
+    input %q : float[N, 2, 5, 4]
+    input %k : float[N, 2, 5, 4]
+    input %v : float[N, 2, 5, 4]
+    constant %half : float[] = [0.5]
+    %t = Transpose(%k) {perm = [0, 1, 3, 2]}
+    %s = MatMul(%q, %t)
+    %m = Mul(%s, %half)
+    %p = Softmax(%m)
+    %y = MatMul(%p, %v)
+    output y = %y)") == Values{"q", "k", "v", "s", "m", "p", "y"});
+}
+
+TEST_CASE("channel shuffle moves codes") {
+  CHECK(quantized(R"(
+    input %x : float[N, 4, 6, 6]
+    constant %apart : int64[5] = [0, 2, 2, 6, 6]
+    constant %together : int64[4] = [0, 4, 6, 6]
+    %a = Reshape(%x, %apart)
+    %b = Transpose(%a) {perm = [0, 2, 1, 3, 4]}
+    %c = Reshape(%b, %together)
+    %y = Relu(%c)
+    output y = %y)") == Values{"x", "y"});
+}
+
 }  // namespace
 }  // namespace simaqat
