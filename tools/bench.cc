@@ -14,6 +14,7 @@
 #include "qat/train/loss.h"
 #include "qat/train/step_graph.h"
 #include "tools/command.h"
+#include "tools/profile.h"
 
 namespace simaqat {
 namespace {
@@ -72,6 +73,8 @@ class BenchCommand : public Command {
     addCount(app, "--steps", steps_, "Steps that are timed", 1)->capture_default_str();
     addCount(app, "--warmup", warmup_, "Steps before those")->capture_default_str();
     addThreadsOption(app, threads_);
+    app.add_option("--profile", profile_,
+                   "Writes a step as a Chrome trace, and prints where its time goes");
     app.add_flag("--json", json_, "One JSON object on standard output");
   }
 
@@ -97,11 +100,26 @@ class BenchCommand : public Command {
         milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
       }
     }
+    if (!profile_.empty()) profile(executor, trains, pool);
     report(milliseconds, executor.plan().arena_bytes, peakResidentBytes(), resident_before);
     return 0;
   }
 
  private:
+  // A few more steps, node by node.
+  void profile(Executor& executor, bool trains, ThreadPool& pool) const {
+    constexpr int kSamples = 5;
+    std::vector<std::vector<Executor::NodeTime>> samples(kSamples);
+    for (std::vector<Executor::NodeTime>& sample : samples) {
+      executor.setTimes(&sample);
+      executor.compute(warmup_ + steps_);
+      if (trains) executor.commit();
+    }
+    executor.setTimes(nullptr);
+    writeTrace(profile_, samples.back());
+    if (!json_) printProfile(samples, pool);
+  }
+
   Graph trainingStep(const Graph& model) {
     std::vector<std::string> fields = {"labels"};
     const auto& first = model.outputs.front().value->type;
@@ -186,6 +204,7 @@ class BenchCommand : public Command {
 
   std::string model_;
   std::string loss_;
+  std::string profile_;
   int64_t batch_size_ = 0;
   std::vector<std::string> shapes_;
   std::map<std::string, std::vector<int64_t>> sample_dims_;

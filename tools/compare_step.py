@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Times a training step of simaqat beside PyTorch's, in alternating pairs, and prints a table.
+
+usage: tools/compare_step.py [NET:BATCH ...]     (default: resnet20:64 resnet18:16 mobilenet_v2:16)
+
+Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3), the
+built program, and ../shared/bench/pytorch_step.py. Two threads, random data; each figure is the median
+of PAIRS runs (environment, 3), each of which is the median of its steps.
+"""
+import os
+import pathlib
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+
+warnings.filterwarnings("ignore")
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "bazel-bin/tools/simaqat"
+PEER = ROOT.parent / "shared/bench/pytorch_step.py"
+PAIRS = int(os.environ.get("PAIRS", "3"))
+
+
+def export(net, path):
+    """The network that the peer times, as a training graph."""
+    import torch
+
+    sys.path.insert(0, str(PEER.parent))
+    import pytorch_step
+
+    size = 32 if net == "resnet20" else 224
+    x = torch.randn(2, 3, size, size)
+    model = pytorch_step.build(net, "fp32", x)
+    torch.onnx.export(model, x, path, training=torch.onnx.TrainingMode.TRAINING,
+                      do_constant_folding=False, opset_version=17, input_names=["input"],
+                      output_names=["logits"],
+                      dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})
+
+
+def ours(model, batch):
+    out = subprocess.run([PROGRAM, "bench", model, "--batch-size", str(batch), "--threads", "2",
+                          "--steps", "5", "--json"], check=True, capture_output=True, text=True)
+    result = json.loads(out.stdout)
+    return result["median_ms"], result["step_memory_bytes"] / 2**20
+
+
+def theirs(net, mode, batch):
+    out = subprocess.run([sys.executable, PEER, net, mode, str(batch)], check=True,
+                         capture_output=True, text=True).stdout
+    return (float(re.search(r"median ([\d.]+) ms", out).group(1)),
+            float(re.search(r"step memory (\d+) MiB", out).group(1)))
+
+
+def main():
+    if not PEER.exists() or not PROGRAM.exists():
+        sys.exit(f"needs {PEER} and {PROGRAM}")
+    print("| network, batch | QAT | FP32 | PyTorch FX QAT | PyTorch FP32 | QAT / FX | QAT / PyTorch FP32 "
+          "| step memory, QAT / FX |")
+    print("|---|---|---|---|---|---|---|---|")
+    for argument in sys.argv[1:] or ["resnet20:64", "resnet18:16", "mobilenet_v2:16"]:
+        net, batch = argument.split(":")
+        with tempfile.TemporaryDirectory() as folder:
+            source, prepared = f"{folder}/model.onnx", f"{folder}/prepared.onnx"
+            export(net, source)
+            subprocess.run([PROGRAM, "prepare", source, "-o", prepared, "--quiet"], check=True,
+                           capture_output=True)
+            runs = [(ours(prepared, batch), theirs(net, "fx", batch), ours(source, batch),
+                     theirs(net, "fp32", batch)) for _ in range(PAIRS)]
+        qat, fx, float_step, fp32 = (statistics.median(run[k][0] for run in runs) for k in range(4))
+        to_fx = statistics.median(run[0][0] / run[1][0] for run in runs)
+        to_fp32 = statistics.median(run[0][0] / run[3][0] for run in runs)
+        memory = [statistics.median(run[k][1] for run in runs) for k in range(2)]
+        print(f"| {net}, {batch} | {qat:.0f} ms | {float_step:.0f} ms | {fx:.0f} ms | {fp32:.0f} ms "
+              f"| {to_fx:.2f} | {to_fp32:.2f} | {memory[0]:.0f} / {memory[1]:.0f} MiB = "
+              f"{memory[0] / memory[1]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
