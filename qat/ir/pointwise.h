@@ -34,6 +34,9 @@ class PointwiseProgram {
     bool is_row;                       // stride 1 along a row
   };
 
+  // Programs whose operands are broadcast along more axes than that in turn are not run.
+  static constexpr size_t kMostRowDims = 8;
+
   const Graph& body() const { return body_; }
   const std::vector<Step>& steps() const { return steps_; }
   const std::vector<Operand>& operands() const { return operands_; }

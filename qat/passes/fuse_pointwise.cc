@@ -127,6 +127,7 @@ class Fuser {
 
   static bool pays(const PointwiseProgram& program) {
     return program.operands().size() <= kMostOperands &&
+           program.rowDims().size() <= PointwiseProgram::kMostRowDims &&
            (program.inner() >= kShortestRow || program.size() <= kSmall);
   }
 

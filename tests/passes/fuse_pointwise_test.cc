@@ -115,6 +115,20 @@ TEST_CASE("a value that others than elementwise operators need stays") {
   CHECK(countNodes(after, "simaqat::Pointwise") == 0);
 }
 
+TEST_CASE("operands broadcast along many axes in turn") {
+  // Nine axes that cannot be merged, and a tenth to run along: more than a program has.
+  const Graph graph = parse(R"(
+    input %a : float[2, 2, 2, 2, 2, 2, 2, 2, 2, 16]
+    input %b : float[2, 1, 2, 1, 2, 1, 2, 1, 2, 1]
+    %s = Add(%a, %b)
+    %y = Relu(%s)
+    output y = %y)");
+  const Graph after = fused(graph);
+  CHECK(after.nodes().size() == 2);
+  checkSameBits(graph, after, {randomTensor({2, 2, 2, 2, 2, 2, 2, 2, 2, 16}, 1),
+                               randomTensor({2, 1, 2, 1, 2, 1, 2, 1, 2, 1}, 2)});
+}
+
 TEST_CASE("short rows stay as they are") {
   const Graph graph = parse(R"(
     input %a : float[4096, 3]

@@ -83,7 +83,7 @@ class PointwiseRun {
 
   void prepareOperands(int64_t row, int64_t at, int64_t n, const float** slot) {
     const std::vector<int64_t>& dims = program_.rowDims();
-    int64_t index[8] = {};
+    int64_t index[PointwiseProgram::kMostRowDims] = {};
     for (size_t k = dims.size(); k-- > 0;) {
       index[k] = row % dims[k];
       row /= dims[k];
