@@ -67,17 +67,17 @@ class BenchCommand : public Command {
            "  simaqat bench prepared.onnx --batch-size 64\n"
            "  simaqat bench model.onnx --batch-size 16 --input-shape input:3x224x224 --json";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A model of any stage")->required();
-    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    addCount(app, "--batch-size", batch_size_, "Samples a step", 1)->required();
-    app.add_option("--input-shape", shapes_, "NAME:3x224x224: an input's shape without the batch");
-    addCount(app, "--steps", steps_, "Steps that are timed", 1)->capture_default_str();
-    addCount(app, "--warmup", warmup_, "Steps before those")->capture_default_str();
-    addThreadsOption(app, threads_);
-    app.add_option("--profile", profile_,
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "A model of any stage").required();
+    set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    set.count("--batch-size", batch_size_, "Samples a step", 1).required();
+    set.add("--input-shape", shapes_, "NAME:3x224x224: an input's shape without the batch");
+    set.count("--steps", steps_, "Steps that are timed", 1).showDefault();
+    set.count("--warmup", warmup_, "Steps before those").showDefault();
+    set.threads(threads_);
+    set.add("--profile", profile_,
                    "Writes a step as a Chrome trace, and prints where its time goes");
-    app.add_flag("--json", json_, "One JSON object on standard output");
+    set.flag("--json", json_, "One JSON object on standard output");
   }
 
   int run() override {

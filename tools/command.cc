@@ -1,7 +1,6 @@
 #include "tools/command.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "qat/base/log.h"
 
@@ -12,42 +11,6 @@ BatchNormPolicy parseBatchNormPolicy(const std::string& text) {
   if (text == "train") return BatchNormPolicy::kTrain;
   if (text == "frozen") return BatchNormPolicy::kFrozen;
   throw usageError("--bn {}: expected auto, train or frozen", text);
-}
-
-CLI::Validator numberIn(double least, double most) {
-  const auto check = [=](const std::string& text) -> std::string {
-    double number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    const bool whole = error == std::errc() && rest == end;
-    // NaN compares false.
-    if (whole && number >= least && number <= most) return "";
-    return fmt::format("{}: expected a number from {} to {}", text, least, most);
-  };
-  return CLI::Validator(check, "");
-}
-
-CLI::Option* addCount(CLI::App& app, const char* name, int64_t& count, const char* help,
-                      int64_t least) {
-  // The product of two is far from overflow.
-  constexpr double kMost = 1e9;
-  return app.add_option(name, count, help)->check(numberIn(static_cast<double>(least), kMost));
-}
-
-CLI::Option* addMoment(CLI::App& app, const char* name, Moment& moment, const char* help) {
-  const auto check = [](const std::string& text) -> std::string {
-    if (Moment::parse(text)) return "";
-    return fmt::format("{}: expected a number of steps (500), or of epochs (2e)", text);
-  };
-  return app
-      .add_option_function<std::string>(
-          name, [&moment](const std::string& text) { moment = *Moment::parse(text); }, help)
-      ->type_name("N|Ne")
-      ->check(CLI::Validator(check, ""));
-}
-
-void addThreadsOption(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "Default: all processors")->check(numberIn(1, 1024));
 }
 
 std::string readableBytes(int64_t bytes) {

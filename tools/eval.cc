@@ -19,21 +19,21 @@ class EvalCommand : public Command {
            "  simaqat eval model_qdq.onnx --data data.json\n"
            "  simaqat eval trained.onnx --data data.json --loss cross_entropy --json";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A model of any stage")->required();
-    app.add_option("--data", manifest_, "The data manifest (JSON)")->required();
-    app.add_option("--split", options_.split, "The split")->capture_default_str();
-    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    app.add_option("--teacher", teacher_,
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "A model of any stage").required();
+    set.add("--data", manifest_, "The data manifest (JSON)").required();
+    set.add("--split", options_.split, "The split").showDefault();
+    set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    set.add("--teacher", teacher_,
                    "An FP32 model, whose outputs the loss sees as teacher/NAME");
-    app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-    app.add_option("--metric", metric_, "top1 or none; default top1 where there are classes")
-        ->check(CLI::IsMember({"top1", "none"}));
-    app.add_option("--classes", classes_,
+    set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    set.add("--metric", metric_, "top1 or none; default top1 where there are classes")
+        .oneOf({"top1", "none"});
+    set.add("--classes", classes_,
                    "Write the class that each sample was taken for, one a line");
-    addCount(app, "--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
-    addThreadsOption(app, threads_);
-    app.add_flag("--json", json_, "One JSON object on standard output");
+    set.count("--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
+    set.threads(threads_);
+    set.flag("--json", json_, "One JSON object on standard output");
   }
 
   int run() override {

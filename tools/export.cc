@@ -25,16 +25,16 @@ class ExportCommand : public Command {
            "  simaqat export final.onnx -o model_qdq.onnx --opset 17 --input-names image\n"
            "  simaqat export trained.onnx -o model_fp32.onnx --float";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A finalized model; with --float one of any stage before")
-        ->required();
-    app.add_option("-o,--output", output_, "The file to write")->required();
-    app.add_option("--opset", opset_, "13 to 21; default 13, or the least the model needs")
-        ->check(CLI::Range(kLeastOpset, kMostOpset));
-    app.add_option("--input-names", input_names_, "Rename the inputs, by position")->delimiter(',');
-    app.add_option("--output-names", output_names_, "Rename the outputs, by position")
-        ->delimiter(',');
-    app.add_flag("--float", float_, "The FP32 evaluation form, without quantization");
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "A finalized model; with --float one of any stage before")
+        .required();
+    set.add("-o,--output", output_, "The file to write").required();
+    set.add("--opset", opset_, "13 to 21; default 13, or the least the model needs")
+        .between(kLeastOpset, kMostOpset);
+    set.add("--input-names", input_names_, "Rename the inputs, by position").commaSeparated();
+    set.add("--output-names", output_names_, "Rename the outputs, by position")
+        .commaSeparated();
+    set.flag("--float", float_, "The FP32 evaluation form, without quantization");
   }
 
   int run() override {

@@ -16,9 +16,9 @@ class FinalizeCommand : public Command {
   const char* footer() const override {
     return "Example:\n  simaqat finalize trained.onnx -o final.onnx";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A trained or calibrated model")->required();
-    app.add_option("-o,--output", output_, "The finalized model to write")->required();
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "A trained or calibrated model").required();
+    set.add("-o,--output", output_, "The finalized model to write").required();
   }
 
   int run() override {

@@ -117,21 +117,21 @@ class InspectCommand : public Command {
            "  simaqat inspect model_qdq.onnx --json\n"
            "  simaqat inspect trained.onnx --data data.json --loss cross_entropy --html report.html";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "A model of any stage")->required();
-    app.add_flag("--json", json_, "One JSON object on standard output");
-    CLI::Option* data = app.add_option(
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "A model of any stage").required();
+    set.flag("--json", json_, "One JSON object on standard output");
+    Option data = set.add(
         "--data", manifest_, "Report what quantization does to this data (the manifest)");
-    app.add_option("--split", eval_options_.split, "The split")->capture_default_str();
-    app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-    addCount(app, "--samples", eval_options_.samples, "Samples to look at", 1)
-        ->capture_default_str();
-    addThreadsOption(app, threads_);
-    CLI::Option* html =
-        app.add_option("--html", html_, "Write the report as a page")->needs(data);
-    app.add_option("--metrics", metrics_, "A run's metrics, whose ranges the page draws")
-        ->needs(html);
+    set.add("--split", eval_options_.split, "The split").showDefault();
+    set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
+    set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    set.count("--samples", eval_options_.samples, "Samples to look at", 1)
+        .showDefault();
+    set.threads(threads_);
+    Option html =
+        set.add("--html", html_, "Write the report as a page").needs(data);
+    set.add("--metrics", metrics_, "A run's metrics, whose ranges the page draws")
+        .needs(html);
   }
 
   int run() override {

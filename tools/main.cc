@@ -1,4 +1,5 @@
 // simaqat's command line: picks the subcommand, and turns what it throws into a line and a status.
+#include <CLI/CLI.hpp>
 #include <google/protobuf/stubs/logging.h>
 
 #include <cstdio>
@@ -47,7 +48,8 @@ int runCommand(Command& command, int argc, char** argv) {
   bool verbose = false;
   bool quiet = false;
   std::string dump;
-  command.declare(app);
+  OptionSet options(app);
+  command.declare(options);
   app.set_config("--config", "", "Read options from this file (name=value lines)");
   // A misspelt name there is as bad as one on the command line.
   app.allow_config_extras(CLI::config_extras_mode::error);

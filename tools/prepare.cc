@@ -37,21 +37,21 @@ class PrepareCommand : public Command {
            "      --write-recipe widths.json\n\n"
            "A recipe: {\"overrides\": [{\"node\": \"/head/*\", \"quantize\": false}]}";
   }
-  void declare(CLI::App& app) override {
-    app.add_option("MODEL", model_, "The FP32 training graph (ONNX)")->required();
-    app.add_option("-o,--output", output_, "The prepared model to write")->required();
-    app.add_option("--recipe", recipe_, "What to quantize and how (JSON)");
-    app.add_option("--outputs", outputs_, "Keep these outputs only")->delimiter(',');
-    addCount(app, "--batch-size", batch_size_, "Print the planned memory of a step at this size",
+  void declare(OptionSet& set) override {
+    set.add("MODEL", model_, "The FP32 training graph (ONNX)").required();
+    set.add("-o,--output", output_, "The prepared model to write").required();
+    set.add("--recipe", recipe_, "What to quantize and how (JSON)");
+    set.add("--outputs", outputs_, "Keep these outputs only").commaSeparated();
+    set.count("--batch-size", batch_size_, "Print the planned memory of a step at this size",
              1);
-    app.add_option("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
-        ->capture_default_str();
-    app.add_option("--train", train_, "Train these weights (name patterns or kinds)")
-        ->delimiter(',');
-    app.add_option("--freeze", freeze_, "Do not train these")->delimiter(',');
-    app.add_flag("--equalize", equalize_,
+    set.add("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
+        .showDefault();
+    set.add("--train", train_, "Train these weights (name patterns or kinds)")
+        .commaSeparated();
+    set.add("--freeze", freeze_, "Do not train these").commaSeparated();
+    set.flag("--equalize", equalize_,
                  "Cross-layer equalization: give neighbouring layers' weights the same ranges");
-    widths_.declare(app);
+    widths_.declare(set);
   }
 
   int run() override {

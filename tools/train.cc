@@ -33,21 +33,21 @@ class TrainCommand : public Command {
            "  simaqat train --config train.ini    (lines such as lr=0.01)\n\n"
            "An interrupted run (SIGINT, SIGTERM) writes its checkpoint and tells how to go on.";
   }
-  void declare(CLI::App& app) override {
+  void declare(OptionSet& set) override {
     TrainOptions& o = options_;
-    app.add_option("MODEL", o.model, "A prepared or trained model, or an FP32 training graph")
-        ->required();
-    app.add_option("--loss", o.loss, "A loss graph (ONNX), or cross_entropy, or mse")->required();
-    app.add_option("--data", o.manifest, "The data manifest (JSON)")->required();
-    app.add_option("-o,--output", o.output, "The trained model to write")->required();
-    app.add_option("--split", o.split, "The split to train on")->capture_default_str();
-    app.add_option("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-    declareTeacher(app);
-    declareLength(app);
-    declareOptimizer(app);
-    declareModes(app);
-    declareEvaluation(app);
-    declareCheckpoints(app);
+    set.add("MODEL", o.model, "A prepared or trained model, or an FP32 training graph")
+        .required();
+    set.add("--loss", o.loss, "A loss graph (ONNX), or cross_entropy, or mse").required();
+    set.add("--data", o.manifest, "The data manifest (JSON)").required();
+    set.add("-o,--output", o.output, "The trained model to write").required();
+    set.add("--split", o.split, "The split to train on").showDefault();
+    set.add("--bind", o.binds, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+    declareTeacher(set);
+    declareLength(set);
+    declareOptimizer(set);
+    declareModes(set);
+    declareEvaluation(set);
+    declareCheckpoints(set);
   }
 
   int run() override {
@@ -85,110 +85,110 @@ class TrainCommand : public Command {
     }
   }
 
-  void declareTeacher(CLI::App& app) {
+  void declareTeacher(OptionSet& set) {
     constexpr double kMost = std::numeric_limits<float>::max();
-    CLI::Option* teacher =
-        app.add_option("--teacher", options_.teacher,
+    Option teacher =
+        set.add("--teacher", options_.teacher,
                        "An FP32 model, whose outputs the loss sees as teacher/NAME");
-    app.add_option("--distill", distill_,
+    set.add("--distill", distill_,
                    "WEIGHT,TEMPERATURE: the share of the loss that compares with the teacher")
-        ->delimiter(',')
-        ->expected(2)
-        ->needs(teacher)
-        ->check(numberIn(0, kMost));
+        .commaSeparated()
+        .values(2)
+        .needs(teacher)
+        .between(0, kMost);
   }
 
-  void declareLength(CLI::App& app) {
+  void declareLength(OptionSet& set) {
     TrainOptions& o = options_;
-    addCount(app, "--epochs", o.epochs, "Passes over the data")->capture_default_str();
-    addCount(app, "--steps", o.steps, "Steps, instead of epochs");
-    addCount(app, "--batch-size", o.batch_size, "Samples a step", 1)->capture_default_str();
-    app.add_option("--seed", o.seed, "Decides order, augmentation and initialization")
-        ->capture_default_str()
-        ->check(numberIn(0, 1.8e19));
-    addThreadsOption(app, o.threads);
+    set.count("--epochs", o.epochs, "Passes over the data").showDefault();
+    set.count("--steps", o.steps, "Steps, instead of epochs");
+    set.count("--batch-size", o.batch_size, "Samples a step", 1).showDefault();
+    set.add("--seed", o.seed, "Decides order, augmentation and initialization")
+        .showDefault()
+        .between(0, 1.8e19);
+    set.threads(o.threads);
   }
 
-  void declareOptimizer(CLI::App& app) {
+  void declareOptimizer(OptionSet& set) {
     constexpr double kMost = std::numeric_limits<float>::max();
     OptimizerOptions& sgd = options_.optimizer;
-    app.add_option("--lr", sgd.learning_rate, "Learning rate")
-        ->capture_default_str()
-        ->check(numberIn(0, kMost));
-    app.add_option("--momentum", sgd.momentum, "SGD's momentum")
-        ->capture_default_str()
-        ->check(numberIn(0, 1));
-    app.add_flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
-    app.add_option("--weight-decay", sgd.weight_decay, "L2 penalty")
-        ->capture_default_str()
-        ->check(numberIn(0, kMost));
-    app.add_option("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
-        ->delimiter(',');
-    app.add_option("--quantizer-lr", sgd.quantizer_learning_rate,
+    set.add("--lr", sgd.learning_rate, "Learning rate")
+        .showDefault()
+        .between(0, kMost);
+    set.add("--momentum", sgd.momentum, "SGD's momentum")
+        .showDefault()
+        .between(0, 1);
+    set.flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
+    set.add("--weight-decay", sgd.weight_decay, "L2 penalty")
+        .showDefault()
+        .between(0, kMost);
+    set.add("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
+        .commaSeparated();
+    set.add("--quantizer-lr", sgd.quantizer_learning_rate,
                    "The learning rate of learned scales (default: that of --lr)")
-        ->check(numberIn(0, kMost));
-    app.add_option("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
-        ->check(numberIn(0, kMost));
-    app.add_option("--ema", sgd.average_decay,
+        .between(0, kMost);
+    set.add("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
+        .between(0, kMost);
+    set.add("--ema", sgd.average_decay,
                    "Save an average of the weights over the steps, with this decay (0.999)")
-        ->check(numberIn(0, 1));
-    app.add_option("--schedule", options_.schedule, "constant, step, cosine or onecycle")
-        ->capture_default_str();
-    addCount(app, "--warmup", options_.warmup, "Steps of linear increase at the start");
+        .between(0, 1);
+    set.add("--schedule", options_.schedule, "constant, step, cosine or onecycle")
+        .showDefault();
+    set.count("--warmup", options_.warmup, "Steps of linear increase at the start");
   }
 
-  void declareModes(CLI::App& app) {
+  void declareModes(OptionSet& set) {
     TrainOptions& o = options_;
-    app.add_option("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
-        ->delimiter(',');
-    app.add_option("--freeze", o.freeze_patterns, "Do not train these")->delimiter(',');
-    app.add_option("--stop-gradient", o.stop_gradients,
+    set.add("--train", o.train_patterns, "Train these weights too (patterns or kinds)")
+        .commaSeparated();
+    set.add("--freeze", o.freeze_patterns, "Do not train these").commaSeparated();
+    set.add("--stop-gradient", o.stop_gradients,
                    "No gradient passes values of this name (a pattern) in the model or the loss")
-        ->delimiter(',');
-    addMoment(app, "--quantize-after", o.quantize_after,
+        .commaSeparated();
+    set.moment("--quantize-after", o.quantize_after,
               "Until this step (or epoch) observers look on, and values stay float");
-    addMoment(app, "--freeze-bn-after", o.freeze_bn_after,
+    set.moment("--freeze-bn-after", o.freeze_bn_after,
               "From this step (or epoch) on BatchNormalization uses its running statistics");
-    addMoment(app, "--freeze-observers-after", o.freeze_observers_after,
+    set.moment("--freeze-observers-after", o.freeze_observers_after,
               "From this step (or epoch) on ranges stay");
-    addCount(app, "--reestimate-bn", o.reestimate_bn,
+    set.count("--reestimate-bn", o.reestimate_bn,
              "At the end estimate BatchNormalization's statistics anew on this many batches");
-    app.add_option("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"biased", "unbiased"}));
-    app.add_option("--on-nonfinite", on_nonfinite_, "stop, or skip the step")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"stop", "skip"}));
-    app.add_option("--init", init_, "file, or random (He initialization)")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"file", "random"}));
-    addCount(app, "--calibrate", o.calibrate, "First observe ranges on this many batches");
-    addCount(app, "--correct-biases", o.correct_biases,
+    set.add("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
+        .showDefault()
+        .oneOf({"biased", "unbiased"});
+    set.add("--on-nonfinite", on_nonfinite_, "stop, or skip the step")
+        .showDefault()
+        .oneOf({"stop", "skip"});
+    set.add("--init", init_, "file, or random (He initialization)")
+        .showDefault()
+        .oneOf({"file", "random"});
+    set.count("--calibrate", o.calibrate, "First observe ranges on this many batches");
+    set.count("--correct-biases", o.correct_biases,
              "Then take what quantization adds to channels' means, over this many batches, out of "
              "the biases");
   }
 
-  void declareEvaluation(CLI::App& app) {
+  void declareEvaluation(OptionSet& set) {
     TrainOptions& o = options_;
-    app.add_option("--eval-split", o.eval_split, "Default: validation, val or test");
-    addCount(app, "--eval-every", o.eval_every, "Evaluate every so many epochs");
-    app.add_option("--keep", keep_, "What is written: the last state or the best")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"last", "best"}));
-    app.add_option("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
-    CLI::Option* metrics =
-        app.add_option("--metrics", o.metrics, "Write a JSON object a step to this file");
-    addCount(app, "--log-ranges", o.log_ranges, "Write ranges as well, every so many steps")
-        ->needs(metrics);
+    set.add("--eval-split", o.eval_split, "Default: validation, val or test");
+    set.count("--eval-every", o.eval_every, "Evaluate every so many epochs");
+    set.add("--keep", keep_, "What is written: the last state or the best")
+        .showDefault()
+        .oneOf({"last", "best"});
+    set.add("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
+    Option metrics =
+        set.add("--metrics", o.metrics, "Write a JSON object a step to this file");
+    set.count("--log-ranges", o.log_ranges, "Write ranges as well, every so many steps")
+        .needs(metrics);
   }
 
-  void declareCheckpoints(CLI::App& app) {
+  void declareCheckpoints(OptionSet& set) {
     TrainOptions& o = options_;
-    CLI::Option* checkpoint =
-        app.add_option("--checkpoint", o.checkpoint, "Where to keep the state of the run");
-    addCount(app, "--checkpoint-every", o.checkpoint_every, "Every so many steps")
-        ->needs(checkpoint);
-    app.add_option("--resume", o.resume, "Go on from this checkpoint");
+    Option checkpoint =
+        set.add("--checkpoint", o.checkpoint, "Where to keep the state of the run");
+    set.count("--checkpoint-every", o.checkpoint_every, "Every so many steps")
+        .needs(checkpoint);
+    set.add("--resume", o.resume, "Go on from this checkpoint");
   }
 
   TrainOptions options_;

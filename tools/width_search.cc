@@ -44,24 +44,24 @@ std::string lossText(double loss) { return fmt::format("{:.4f}", loss); }
 
 }  // namespace
 
-void WidthSearch::declare(CLI::App& app) {
-  CLI::Option* data = app.add_option("--data", manifest_, "The data manifest (JSON), to measure on");
-  app.add_flag("--sensitivity", measures_, "Print each layer's loss with it alone quantized")
-      ->needs(data);
-  CLI::Option* budget =
-      addCount(app, "--size-budget", budget_,
+void WidthSearch::declare(OptionSet& set) {
+  Option data = set.add("--data", manifest_, "The data manifest (JSON), to measure on");
+  set.flag("--sensitivity", measures_, "Print each layer's loss with it alone quantized")
+      .needs(data);
+  Option budget =
+      set.count("--size-budget", budget_,
                "Choose 4, 8 or 16 bits for each weight so that parameters take so many bytes", 1);
-  budget->needs(data);
-  app.add_option("--write-recipe", write_recipe_, "Where to write the recipe with these widths")
-      ->needs(budget);
-  app.add_option("--split", split_, "The split to measure on")->capture_default_str();
-  app.add_option("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse")
-      ->capture_default_str();
-  app.add_option("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-  addCount(app, "--calibrate", calibrate_, "Batches to observe ranges on", 1)
-      ->capture_default_str();
-  addCount(app, "--samples", samples_, "Samples to measure on", 1)->capture_default_str();
-  addThreadsOption(app, threads_);
+  budget.needs(data);
+  set.add("--write-recipe", write_recipe_, "Where to write the recipe with these widths")
+      .needs(budget);
+  set.add("--split", split_, "The split to measure on").showDefault();
+  set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse")
+      .showDefault();
+  set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
+  set.count("--calibrate", calibrate_, "Batches to observe ranges on", 1)
+      .showDefault();
+  set.count("--samples", samples_, "Samples to measure on", 1).showDefault();
+  set.threads(threads_);
 }
 
 Sensitivity WidthSearch::measure(const Graph& source, const ScaffoldOptions& options,

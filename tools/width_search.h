@@ -1,20 +1,20 @@
 // What `prepare --sensitivity` and `--size-budget` do.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "qat/passes/scaffold.h"
 #include "qat/train/sensitivity.h"
+#include "tools/options.h"
 
 namespace simaqat {
 
 // Measures each layer of a trained FP32 graph by itself, and chooses widths of weights.
 class WidthSearch {
  public:
-  void declare(CLI::App& app);
+  void declare(OptionSet& set);
   bool isWanted() const { return measures_ || budget_ > 0; }
 
   // Prints what was measured. With a budget, adds an override to `options` for each layer whose width

@@ -30,6 +30,7 @@ class ReverseWalk {
   void run(Value* loss) {
     Tensor one = Tensor::scalar(1.0).converted(loss->type.element).reshaped(loss->type.dims());
     contributions_[loss] = {graph_.addConstant(loss->name() + "/grad", std::move(one))};
+    findDirect(loss);
     for (auto it = sequence_.rbegin(); it != sequence_.rend(); ++it) visit(**it);
   }
 
@@ -43,6 +44,24 @@ class ReverseWalk {
   }
 
  private:
+  bool isDirect(const Node& node) const {
+    return std::any_of(node.outputs().begin(), node.outputs().end(),
+                       [&](const Value* output) { return direct_.count(output) != 0; });
+  }
+
+  // The values that reach the loss by a way that is no branch of a Where.
+  void findDirect(const Value* loss) {
+    direct_.insert(loss);
+    for (auto it = sequence_.rbegin(); it != sequence_.rend(); ++it) {
+      const Node& node = **it;
+      if (node.op().gradient == nullptr || !isDirect(node)) continue;
+      const bool chooses = node.op().qualifiedName() == "Where";
+      for (size_t i = 0; i < node.inputCount(); ++i) {
+        if (!chooses || i == 0) direct_.insert(node.input(i));
+      }
+    }
+  }
+
   void visit(const Node& node) {
     std::vector<bool> wanted;
     for (const Value* input : node.inputs()) {
@@ -57,7 +76,7 @@ class ReverseWalk {
     if (node.op().gradient == nullptr) return;
     std::vector<Value*> gradients;
     for (const Value* output : node.outputs()) gradients.push_back(total(output));
-    GradientContext context(graph_, node, std::move(gradients), wanted);
+    GradientContext context(graph_, node, std::move(gradients), wanted, !isDirect(node));
     node.op().gradient(context);
     for (size_t i = 0; i < node.inputCount(); ++i) {
       Value* gradient = context.inputGradients()[i];
@@ -72,6 +91,7 @@ class ReverseWalk {
   Graph& graph_;
   std::vector<Node*> sequence_;
   std::unordered_set<const Value*> depends_;
+  std::unordered_set<const Value*> direct_;
   std::unordered_map<const Value*, std::vector<Value*>> contributions_;
 };
 

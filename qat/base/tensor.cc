@@ -32,6 +32,13 @@ std::string dimsToString(Span<const int64_t> dims) {
   return fmt::format("[{}]", fmt::join(dims.begin(), dims.end(), ", "));
 }
 
+Tensor::Tensor() = default;
+Tensor::Tensor(const Tensor&) = default;
+Tensor::Tensor(Tensor&&) noexcept = default;
+Tensor& Tensor::operator=(const Tensor&) = default;
+Tensor& Tensor::operator=(Tensor&&) noexcept = default;
+Tensor::~Tensor() = default;
+
 Tensor::Tensor(ElementType type, std::vector<int64_t> dims)
     : type_(type), dims_(std::move(dims)), size_(elementCount(dims_)) {
   const size_t element = elementSize(type);

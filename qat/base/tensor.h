@@ -21,9 +21,15 @@ std::string dimsToString(Span<const int64_t> dims);
 // Copies share their data until one of them asks for `mutableData`.
 class Tensor {
  public:
-  Tensor() = default;
+  Tensor();
   // Zero-filled. Data is aligned to 64 bytes.
   Tensor(ElementType type, std::vector<int64_t> dims);
+  // Not inline, as in qat/ir/op.h: hundreds of files would compile them again.
+  Tensor(const Tensor&);
+  Tensor(Tensor&&) noexcept;
+  Tensor& operator=(const Tensor&);
+  Tensor& operator=(Tensor&&) noexcept;
+  ~Tensor();
 
   template <class T>
   static Tensor of(std::vector<int64_t> dims, const std::vector<T>& values) {

@@ -68,6 +68,10 @@ void AttributeParser::finish() const {
   }
 }
 
+void AttributeWriter::insert(const char* name, AttributeValue value) {
+  map_.insert_or_assign(name, std::move(value));
+}
+
 AttributeMap AttributeWriter::without(const AttributeWriter& defaults) const {
   AttributeMap result;
   for (const auto& [name, value] : map_) {
@@ -82,4 +86,6 @@ AttributeMap AttributeWriter::without(const AttributeWriter& defaults) const {
 }
 
 }  // namespace internal
+template class TypedAttributes<NoAttributes>;
+
 }  // namespace simaqat

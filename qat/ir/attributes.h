@@ -117,13 +117,17 @@ class AttributeWriter {
  private:
   template <class T>
   void put(const char* name, const T& field) {
-    map_[name] = field;
+    if constexpr (std::is_same_v<T, bool>) {
+      insert(name, int64_t{field});
+    } else {
+      insert(name, field);
+    }
   }
-  void put(const char* name, const bool& field) { map_[name] = int64_t{field}; }
   template <class T>
   void put(const char* name, const std::optional<T>& field) {
     if (field) put(name, *field);
   }
+  void insert(const char* name, AttributeValue value);
 
   AttributeMap map_;
   std::vector<std::string> required_;
@@ -158,6 +162,9 @@ class TypedAttributes final : public Attributes {
 
   S value;
 };
+
+// Compiled once, in attributes.cc.
+extern template class TypedAttributes<NoAttributes>;
 
 template <class S>
 std::unique_ptr<Attributes> makeAttributes() {

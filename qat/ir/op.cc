@@ -37,12 +37,19 @@ void InferContext::expectElement(size_t i, ElementType element) const {
 // ---- GradientContext -----------------------------------------------------------------------
 
 GradientContext::GradientContext(Graph& graph, const Node& node,
-                                 std::vector<Value*> output_gradients, std::vector<bool> wanted)
+                                 std::vector<Value*> output_gradients, std::vector<bool> wanted,
+                                 bool behind_where)
     : graph(graph),
       node(node),
       output_gradients_(std::move(output_gradients)),
       wanted_(std::move(wanted)),
+      behind_where_(behind_where),
       input_gradients_(node.inputCount(), nullptr) {}
+
+Value* GradientContext::factor(Value* value) {
+  if (!behind_where_ || value == nullptr || value->variable != nullptr) return value;
+  return add("simaqat::FiniteOrZero", {value});
+}
 
 std::string GradientContext::gradientName() const {
   return (node.name().empty() ? node.output()->name() : node.name()) + "/grad";
@@ -125,6 +132,19 @@ bool sharesQuantizer(const Node& node) {
   if (traits.output != OutputQuantization::kShares) return false;
   return traits.shares == nullptr || traits.shares(node);
 }
+
+OpExample::OpExample(std::string name, AttributeMap attributes, std::vector<Tensor> inputs)
+    : name(std::move(name)), attributes(std::move(attributes)), inputs(std::move(inputs)) {}
+OpExample::OpExample(const OpExample&) = default;
+OpExample::OpExample(OpExample&&) noexcept = default;
+OpExample& OpExample::operator=(const OpExample&) = default;
+OpExample& OpExample::operator=(OpExample&&) noexcept = default;
+OpExample::~OpExample() = default;
+
+OpDefinition::OpDefinition() = default;
+OpDefinition::OpDefinition(OpDefinition&&) noexcept = default;
+OpDefinition& OpDefinition::operator=(OpDefinition&&) noexcept = default;
+OpDefinition::~OpDefinition() = default;
 
 void OpRegistry::add(OpDefinition definition) {
   SIMAQAT_CHECK(definition.infer != nullptr && definition.evaluate != nullptr, "{}",

@@ -88,8 +88,9 @@ using EvalFunction = void (*)(const EvalContext&);
 // What a gradient rule sees, and how it adds the nodes of its gradient. All types are static.
 class GradientContext {
  public:
+  // `behind_where`: only branches of Where lead from the node to the loss.
   GradientContext(Graph& graph, const Node& node, std::vector<Value*> output_gradients,
-                  std::vector<bool> wanted);
+                  std::vector<bool> wanted, bool behind_where = false);
 
   Graph& graph;
   const Node& node;
@@ -98,6 +99,10 @@ class GradientContext {
   // Null where no gradient reaches that output.
   Value* outputGradient(size_t i = 0) const { return output_gradients_[i]; }
   bool wants(size_t i) const { return i < wanted_.size() && wanted_[i]; }
+  // An input or output of the node, for sums of its products with the gradient. A gradient of 0 from
+  // a branch that Where left out would make NaN of what is not finite there; so behind a Where that
+  // is taken as 0. Nothing is hidden: where Where chose such an element, the loss is not finite.
+  Value* factor(Value* value);
   void setInputGradient(size_t i, Value* gradient) { input_gradients_[i] = gradient; }
   const std::vector<Value*>& inputGradients() const { return input_gradients_; }
 
@@ -123,6 +128,7 @@ class GradientContext {
   std::string gradientName() const;
   std::vector<Value*> output_gradients_;
   std::vector<bool> wanted_;
+  bool behind_where_;
   std::vector<Value*> input_gradients_;
 };
 
@@ -217,8 +223,12 @@ struct PortableNode {
 
 // An example from which the test suites derive theirs: shapes, gradients, round trips.
 struct OpExample {
-  OpExample(std::string name, AttributeMap attributes, std::vector<Tensor> inputs)
-      : name(std::move(name)), attributes(std::move(attributes)), inputs(std::move(inputs)) {}
+  OpExample(std::string name, AttributeMap attributes, std::vector<Tensor> inputs);
+  OpExample(const OpExample&);
+  OpExample(OpExample&&) noexcept;
+  OpExample& operator=(const OpExample&);
+  OpExample& operator=(OpExample&&) noexcept;
+  ~OpExample();
 
   std::string name;
   AttributeMap attributes;
@@ -230,6 +240,11 @@ struct OpExample {
 };
 
 struct OpDefinition {
+  OpDefinition();
+  OpDefinition(OpDefinition&&) noexcept;
+  OpDefinition& operator=(OpDefinition&&) noexcept;
+  ~OpDefinition();
+
   std::string name;
   std::string domain;  // "" is ONNX's own
   int first_opset = 1;

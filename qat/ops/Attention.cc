@@ -80,7 +80,8 @@ void gradient(GradientContext& c) {
   const bool mask_learns = c.wants(kMask);
   const std::vector<Value*> gradients =
       c.addMany("simaqat::AttentionGradient",
-                {c.outputGradient(), c.input(kQ), c.input(kK), c.input(kV), c.input(kMask)},
+                {c.outputGradient(), c.factor(c.input(kQ)), c.factor(c.input(kK)),
+                 c.factor(c.input(kV)), c.input(kMask)},
                 mask_learns ? 4 : 3, c.node.rawAttributes().clone());
   for (const size_t i : {kQ, kK, kV}) {
     if (c.wants(i)) c.setInputGradient(i, gradients[i]);

@@ -64,7 +64,7 @@ void gradient(GradientContext& c) {
   SIMAQAT_CHECK(!a.training_mode, "{} was not specialized", c.node.describe());
   const std::vector<Value*> results =
       c.addMany("simaqat::BatchNormFrozenGradient",
-                {c.outputGradient(), c.input(0), c.input(1), c.input(3), c.input(4)}, 3,
+                {c.outputGradient(), c.factor(c.input(0)), c.input(1), c.input(3), c.input(4)}, 3,
                 wrapAttributes(a));
   for (size_t i = 0; i < 3; ++i) {
     if (c.wants(i)) c.setInputGradient(i, results[i]);

@@ -56,13 +56,13 @@ void gradient(GradientContext& c) {
   static_cast<ConvAttributes&>(attributes) = c.node.attributes<ConvAttributes>();
   if (c.wants(0)) {
     attributes.shape = c.input(0)->type.dims();
-    c.setInputGradient(
-        0, c.add("simaqat::ConvInputGradient", {c.outputGradient(), c.input(1)}, attributes));
+    c.setInputGradient(0, c.add("simaqat::ConvInputGradient",
+                                {c.outputGradient(), c.factor(c.input(1))}, attributes));
   }
   if (c.wants(1)) {
     attributes.shape = c.input(1)->type.dims();
-    c.setInputGradient(
-        1, c.add("simaqat::ConvWeightGradient", {c.input(0), c.outputGradient()}, attributes));
+    c.setInputGradient(1, c.add("simaqat::ConvWeightGradient",
+                                {c.factor(c.input(0)), c.outputGradient()}, attributes));
   }
   if (c.wants(2)) {
     c.setInputGradient(2, c.add("simaqat::ChannelSum", {c.outputGradient()}));

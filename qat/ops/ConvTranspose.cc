@@ -63,12 +63,12 @@ void gradient(GradientContext& c) {
   if (c.wants(0)) {
     attributes.shape = c.input(0)->type.dims();
     c.setInputGradient(0, c.add("simaqat::ConvTransposeInputGradient",
-                                {c.outputGradient(), c.input(1)}, attributes));
+                                {c.outputGradient(), c.factor(c.input(1))}, attributes));
   }
   if (c.wants(1)) {
     attributes.shape = c.input(1)->type.dims();
     c.setInputGradient(1, c.add("simaqat::ConvTransposeWeightGradient",
-                                {c.input(0), c.outputGradient()}, attributes));
+                                {c.factor(c.input(0)), c.outputGradient()}, attributes));
   }
   if (c.wants(2)) c.setInputGradient(2, c.add("simaqat::ChannelSum", {c.outputGradient()}));
 }

@@ -63,8 +63,10 @@ void gradient(GradientContext& c) {
     attributes.equation = equationOf(c.node);
     attributes.operand = static_cast<int64_t>(i);
     attributes.shape = c.input(i)->type.dims();
-    std::vector<Value*> inputs = c.node.inputs();
-    inputs[i] = c.outputGradient();
+    std::vector<Value*> inputs;
+    for (size_t k = 0; k < c.node.inputCount(); ++k) {
+      inputs.push_back(k == i ? c.outputGradient() : c.factor(c.input(k)));
+    }
     c.setInputGradient(i, c.add("simaqat::EinsumGradient", inputs, attributes));
   }
 }

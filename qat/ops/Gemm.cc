@@ -101,8 +101,8 @@ void gradient(GradientContext& c) {
     own.transB = trans_right;
     return c.add("Gemm", {left, right}, own);
   };
-  Value* a = c.input(0);
-  Value* b = c.input(1);
+  Value* a = c.factor(c.input(0));
+  Value* b = c.factor(c.input(1));
   Value* dy = c.outputGradient();
   if (c.wants(0)) {
     c.setInputGradient(0, attributes.transA ? product(b, attributes.transB, dy, true)

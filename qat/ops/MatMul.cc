@@ -57,11 +57,11 @@ Value* gemm(GradientContext& c, Value* a, Value* b, const char* transposed) {
 void gradientOfOneMatrix(GradientContext& c, int64_t k, int64_t n) {
   Value* dy = reshaped(c, c.outputGradient(), {-1, n});
   if (c.wants(0)) {
-    Value* b = reshaped(c, c.input(1), {k, n});
+    Value* b = reshaped(c, c.factor(c.input(1)), {k, n});
     c.setInputGradient(0, c.reshapeLike(gemm(c, dy, b, "transB"), c.input(0)));
   }
   if (c.wants(1)) {
-    Value* a = reshaped(c, c.input(0), {-1, k});
+    Value* a = reshaped(c, c.factor(c.input(0)), {-1, k});
     c.setInputGradient(1, c.reshapeLike(gemm(c, a, dy, "transA"), c.input(1)));
   }
 }
@@ -76,18 +76,20 @@ void gradient(GradientContext& c) {
   }
   Value* a = c.input(0);
   Value* dy = c.outputGradient();
+  Value* a_factor = c.factor(a);
   if (a_dims.size() == 1) {
     a = reshaped(c, a, {1, k});
+    a_factor = reshaped(c, a_factor, {1, k});
     std::vector<int64_t> dims = dy->type.dims();
     dims.insert(dims.end() - 1, 1);
     dy = reshaped(c, dy, dims);
   }
   if (c.wants(0)) {
-    Value* da = c.sumTo(c.add("MatMul", {dy, matrixTranspose(c, c.input(1))}), a);
+    Value* da = c.sumTo(c.add("MatMul", {dy, matrixTranspose(c, c.factor(c.input(1)))}), a);
     c.setInputGradient(0, a == c.input(0) ? da : c.reshapeLike(da, c.input(0)));
   }
   if (c.wants(1)) {
-    c.setInputGradient(1, c.sumTo(c.add("MatMul", {matrixTranspose(c, a), dy}), c.input(1)));
+    c.setInputGradient(1, c.sumTo(c.add("MatMul", {matrixTranspose(c, a_factor), dy}), c.input(1)));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "qat/ops/shared/broadcast.h"
+#include "qat/ops/shared/examples.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
 
@@ -91,6 +92,77 @@ TEST_CASE("a row of a softmax that Where left out reaches no gradient") {
     for (size_t i = 0; i < 3; ++i) CHECK(dx[i] == 0);
     for (size_t i = 3; i < 6; ++i) CHECK(std::isfinite(dx[i]));
   }
+}
+
+TEST_CASE("a sum of products in a branch that Where left out reaches no gradient") {
+  // The first of the two samples is not finite, and left out.
+  struct Branch {
+    std::vector<int64_t> x;
+    std::vector<int64_t> w;
+    std::string lines;
+  };
+  const std::vector<Branch> branches = {
+      {{2, 3}, {3, 4}, "%f = MatMul(%x, %w)"},
+      {{2, 1, 3}, {2, 3, 4}, "%f = MatMul(%x, %w)"},
+      {{2, 3}, {4, 3}, "%f = Gemm(%x, %w) {transB = 1}"},
+      {{2, 3, 4}, {2, 3, 2}, "%f = Conv(%x, %w)"},
+      {{2, 3, 4}, {3, 2, 2}, "%f = ConvTranspose(%x, %w)"},
+      {{2, 3}, {3, 4}, "%f = Einsum(%x, %w) {equation = \"bi,ij->bj\"}"},
+      {{2, 3}, {3}, "%f = LayerNormalization(%x, %w)"},
+      {{2, 3}, {3}, "%f = RMSNormalization(%x, %w)"},
+      {{2, 3, 4}, {3}, "%f = InstanceNormalization(%x, %w, %w)"},
+      {{2, 3}, {3, 4}, "%e = Exp(%x)\n%f = MatMul(%e, %w)"},
+      {{2, 3}, {3, 4}, "%g = MatMul(%x, %w)\n%f = Relu(%g)"},
+  };
+  for (const Branch& branch : branches) {
+    INFO(branch.lines);
+    const size_t rank = branch.x.size();
+    const Graph graph = parse(fmt::format(R"(
+      input %mask : bool{}
+      input %x : float{}
+      input %w : float{}
+      constant %zero : float[] = [0]
+      {}
+      %y = Where(%mask, %f, %zero)
+      output y = %y)",
+                                          rank == 2 ? "[2, 1]" : "[2, 1, 1]",
+                                          dimsToString(branch.x), dimsToString(branch.w),
+                                          branch.lines));
+    Tensor chosen(ElementType::kBool, rank == 2 ? std::vector<int64_t>{2, 1}
+                                                : std::vector<int64_t>{2, 1, 1});
+    chosen.mutableData<bool>()[1] = true;
+    Tensor w = ops::exampleTensor(branch.w, 2).converted(ElementType::kFloat);
+    const Tensor finite = ops::exampleTensor(branch.x, 1).converted(ElementType::kFloat);
+    Tensor x = finite;
+    const float values[] = {kNaN, kInfinity, -kInfinity};
+    const int64_t half = x.size() / 2;
+    for (int64_t i = 0; i < half; ++i) x.mutableData<float>()[i] = values[i % 3];
+
+    const std::vector<Tensor> expected = gradients(graph, {chosen, finite, w});
+    const std::vector<Tensor> got = gradients(graph, {chosen, x, w});
+    for (int64_t i = 0; i < half; ++i) CHECK(got[1].data<float>()[i] == 0);
+    for (int64_t i = half; i < x.size(); ++i) {
+      CHECK(got[1].data<float>()[i] == expected[1].data<float>()[i]);
+    }
+    for (int64_t i = 0; i < w.size(); ++i) {
+      CHECK(got[2].data<float>()[i] == expected[2].data<float>()[i]);
+    }
+  }
+}
+
+TEST_CASE("a sum of products that Where chose keeps its infinity") {
+  const Graph graph = parse(R"(
+    input %mask : bool[2, 1]
+    input %x : float[2, 2]
+    input %w : float[2, 1]
+    %f = MatMul(%x, %w)
+    %y = Where(%mask, %f, %f)
+    %z = Add(%y, %f)
+    output z = %z)");
+  const Tensor x = Tensor::of<float>({2, 2}, {kInfinity, 1, 2, 3});
+  const Tensor w = Tensor::of<float>({2, 1}, {1, 1});
+  const Tensor mask(ElementType::kBool, {2, 1});
+  CHECK(std::isinf(gradients(graph, {mask, x, w})[2].data<float>()[0]));
 }
 
 TEST_CASE("a weight that is used in several ways has the sum of their gradients") {

@@ -54,7 +54,9 @@ void kernel(const EvalContext& c) {
 void gradient(GradientContext& c) {
   const std::vector<Value*> results =
       c.addMany("simaqat::BatchNormTrainingGradient",
-                {c.outputGradient(), c.input(0), c.input(1), c.output(3), c.output(4)}, 3);
+                {c.outputGradient(), c.factor(c.input(0)), c.input(1), c.factor(c.output(3)),
+                 c.factor(c.output(4))},
+                3);
   for (size_t i = 0; i < 3; ++i) {
     if (c.wants(i)) c.setInputGradient(i, results[i]);
   }

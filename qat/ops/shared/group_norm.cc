@@ -69,11 +69,11 @@ void groupNormGradient(GradientContext& c, int64_t groups, float epsilon) {
   Value* one = c.scalar(1, dy);
   if (c.wants(0)) {
     Value* dx = c.add("simaqat::LayerNormalizationGradient",
-                      {rows(c.add("Mul", {dy, scale})), rows(c.input(0)), one}, attributes);
+                      {rows(c.add("Mul", {dy, scale})), rows(c.factor(c.input(0))), one}, attributes);
     c.setInputGradient(0, c.reshapeLike(dx, c.input(0)));
   }
   if (c.wants(1)) {
-    Value* normal = c.add("LayerNormalization", {rows(c.input(0)), one},
+    Value* normal = c.add("LayerNormalization", {rows(c.factor(c.input(0))), one},
                           static_cast<LayerNormAttributes>(attributes));
     Value* sum = c.sumTo(c.add("Mul", {dy, c.reshapeLike(normal, dy)}), scale);
     c.setInputGradient(1, c.reshapeLike(sum, c.input(1)));

@@ -39,12 +39,12 @@ void layerNormGradient(GradientContext& c, Centering centering) {
     LayerNormGradientAttributes attributes;
     static_cast<LayerNormAttributes&>(attributes) = c.node.attributes<LayerNormAttributes>();
     attributes.centered = centering == Centering::kMean;
-    c.setInputGradient(
-        0, c.add("simaqat::LayerNormalizationGradient", {dy, c.input(0), c.input(1)}, attributes));
+    c.setInputGradient(0, c.add("simaqat::LayerNormalizationGradient",
+                                {dy, c.factor(c.input(0)), c.input(1)}, attributes));
   }
   if (c.wants(1)) {
-    Value* normal =
-        c.add(c.node.op().name, {c.input(0), c.scalar(1, dy)}, c.node.rawAttributes().clone());
+    Value* normal = c.add(c.node.op().name, {c.factor(c.input(0)), c.scalar(1, dy)},
+                          c.node.rawAttributes().clone());
     c.setInputGradient(1, c.sumTo(c.add("Mul", {dy, normal}), c.input(1)));
   }
   if (c.wants(2)) c.setInputGradient(2, c.sumTo(dy, c.input(2)));

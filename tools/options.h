@@ -1,0 +1,59 @@
+// The options of a subcommand. CLI11 reads them; it is seen in options.cc and main.cc alone, since
+// its headers take seconds to compile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "qat/train/moment.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace simaqat {
+
+// An option that was added; what is said of it here holds from then on.
+class Option {
+ public:
+  explicit Option(CLI::Option* option) : option_(option) {}
+
+  Option& required();
+  // --help shows the value that the variable has now.
+  Option& showDefault();
+  // "a,b" is two values.
+  Option& commaSeparated();
+  // Exactly so many values.
+  Option& values(int count);
+  Option& oneOf(const std::vector<std::string>& words);
+  // A number from `least` to `most`; no NaN.
+  Option& between(double least, double most);
+  // An error without that other option.
+  Option& needs(const Option& other);
+
+ private:
+  CLI::Option* option_;
+};
+
+class OptionSet {
+ public:
+  explicit OptionSet(CLI::App& app) : app_(app) {}
+
+  // An option that sets `value`. A name without dashes is an argument.
+  template <class T>
+  Option add(const char* name, T& value, const char* help);
+  Option flag(const char* name, bool& value, const char* help);
+  // A count of steps, epochs, samples or bytes, from `least` on.
+  Option count(const char* name, int64_t& value, const char* help, int64_t least = 0);
+  // A point in a run: N steps, or Ne epochs.
+  Option moment(const char* name, Moment& value, const char* help);
+  // --threads; `value` stays 0, for as many as there are processors, without it.
+  Option threads(int& value);
+
+ private:
+  CLI::App& app_;
+};
+
+}  // namespace simaqat
