@@ -41,7 +41,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 void printWarnings(const Model& model) {
-  for (const std::string& warning : model.warnings) spdlog::warn("{}", warning);
+  for (const std::string& warning : model.warnings) logWarning("{}", warning);
 }
 
 }  // namespace simaqat

@@ -38,7 +38,7 @@ class EvalCommand : public Command {
 
   int run() override {
     Model model = loadModel(model_);
-    for (const std::string& warning : model.warnings) spdlog::debug("{}", warning);
+    for (const std::string& warning : model.warnings) logDebug("{}", warning);
     const Manifest manifest = loadManifest(manifest_);
     options_.top1 = metric_ != "none";
     ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());

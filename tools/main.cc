@@ -109,13 +109,13 @@ int main(int argc, char** argv) {
     return simaqat::run(argc, argv);
   } catch (const simaqat::Error& error) {
     // Names in a file may hold anything.
-    spdlog::error("{}", simaqat::onOneLine(error.what()));
+    simaqat::logError("{}", simaqat::onOneLine(error.what()));
     return simaqat::exitStatus(error.kind());
   } catch (const std::bad_alloc&) {
-    spdlog::error("out of memory");
+    simaqat::logError("out of memory");
     return 1;
   } catch (const std::exception& error) {
-    spdlog::error("internal error (a bug of simaqat): {}", error.what());
+    simaqat::logError("internal error (a bug of simaqat): {}", error.what());
     return 1;
   }
 }

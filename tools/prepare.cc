@@ -73,7 +73,7 @@ class PrepareCommand : public Command {
       keepReached(graph);
       selectTrainable(graph, train_, freeze_);
       if (equalize_) {
-        spdlog::info("{} pairs of layers equalized", equalizeLayers(graph));
+        logInfo("{} pairs of layers equalized", equalizeLayers(graph));
       }
       if (widths_.isWanted()) {
         const std::string recipe = recipe_.empty() ? "" : readFile(recipe_);
@@ -104,7 +104,7 @@ class PrepareCommand : public Command {
     };
     const bool normalizes = count("BatchNormalization") + count("LayerNormalization") > 0;
     if (count("Conv") > 0 && !normalizes) {
-      spdlog::warn(
+      logWarning(
           "the graph has convolutions and no BatchNormalization: if the exporter fused it away, "
           "export with TrainingMode.TRAINING to train with it");
     }

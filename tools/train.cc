@@ -63,12 +63,12 @@ class TrainCommand : public Command {
     std::signal(SIGTERM, onSignal);
     const TrainResult result = train(options_);
     if (result.signal != 0) {
-      spdlog::info("interrupted after step {}; to go on, give the same command with --resume {}",
+      logInfo("interrupted after step {}; to go on, give the same command with --resume {}",
                    result.steps, result.checkpoint);
       return 128 + result.signal;
     }
     if (result.steps > 0) {
-      spdlog::info(
+      logInfo(
           "{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
           result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
     }

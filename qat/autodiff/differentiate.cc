@@ -49,15 +49,14 @@ class ReverseWalk {
                        [&](const Value* output) { return direct_.count(output) != 0; });
   }
 
-  // The values that reach the loss by a way that is no branch of a Where.
+  // The values that reach the loss by a way on which no operator selects.
   void findDirect(const Value* loss) {
     direct_.insert(loss);
     for (auto it = sequence_.rbegin(); it != sequence_.rend(); ++it) {
       const Node& node = **it;
       if (node.op().gradient == nullptr || !isDirect(node)) continue;
-      const bool chooses = node.op().qualifiedName() == "Where";
       for (size_t i = 0; i < node.inputCount(); ++i) {
-        if (!chooses || i == 0) direct_.insert(node.input(i));
+        if (!node.op().selects || i == 0) direct_.insert(node.input(i));
       }
     }
   }

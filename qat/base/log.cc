@@ -2,6 +2,7 @@
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 
@@ -24,6 +25,20 @@ class LevelPrefix : public spdlog::custom_flag_formatter {
   }
 };
 
+spdlog::level::level_enum levelOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
 }  // namespace
 
 void setUpLogging(bool verbose, bool quiet) {
@@ -37,5 +52,7 @@ void setUpLogging(bool verbose, bool quiet) {
                               : spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
 }
+
+void logLine(LogLevel level, const std::string& text) { spdlog::log(levelOf(level), text); }
 
 }  // namespace simaqat

@@ -88,7 +88,7 @@ using EvalFunction = void (*)(const EvalContext&);
 // What a gradient rule sees, and how it adds the nodes of its gradient. All types are static.
 class GradientContext {
  public:
-  // `behind_where`: only branches of Where lead from the node to the loss.
+  // `behind_where`: from the node to the loss all ways lead through what a Where may leave out.
   GradientContext(Graph& graph, const Node& node, std::vector<Value*> output_gradients,
                   std::vector<bool> wanted, bool behind_where = false);
 
@@ -269,6 +269,9 @@ struct OpDefinition {
   PointwiseTraits pointwise = {};
   // The rule; null where the operator ends the gradient (comparisons, shapes, rounding).
   GradientRule gradient = nullptr;
+  // Each element of the output is one of the others' as input 0 says: Where. What it leaves out may
+  // be anything; see GradientContext::factor.
+  bool selects = false;
   // Set where a gradient that arrives is an error: nobody can differentiate it.
   bool gradient_is_error = false;
   // Output i may take the memory of input j, when that is its last use: pairs (j, i).

@@ -80,6 +80,7 @@ OpDefinition defineWhere() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.selects = true;
   op.in_place = {{1, 0}, {2, 0}};
   op.quantization.output = OutputQuantization::kComputes;
   op.examples = examples;

@@ -42,7 +42,7 @@ void Progress::step(int64_t epoch, int64_t step, double loss, double learning_ra
       "epoch {} step {}/{} loss {:.4f} lr {:.3g} {:.0f} images/s {} left", epoch, step + 1, total_,
       loss, learning_rate, done * static_cast<double>(batch_size_) / elapsed, duration(left));
   if (!bar_) {
-    spdlog::info("{}", figures);
+    logInfo("{}", figures);
     return;
   }
   const auto filled = static_cast<int>(kBarWidth * (step + 1) / std::max<int64_t>(1, total_));

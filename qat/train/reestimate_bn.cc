@@ -90,7 +90,7 @@ void reestimateBatchNorm(Graph& model, int64_t batches, BatchLoader& loader, int
     float* statistic = model.findVariable(name)->value.mutableData<float>();
     for (size_t c = 0; c < sum.size(); ++c) statistic[c] = static_cast<float>(sum[c] / counts[name]);
   }
-  spdlog::info("BatchNormalization's statistics estimated on {} batches of {}", batches, batch_size);
+  logInfo("BatchNormalization's statistics estimated on {} batches of {}", batches, batch_size);
 }
 
 }  // namespace simaqat

@@ -87,7 +87,7 @@ class Trainer {
           "inference only; train the file that it was finalized from",
           options.model, stageName(model_.stage));
     }
-    for (const std::string& warning : model_.warnings) spdlog::warn("{}", warning);
+    for (const std::string& warning : model_.warnings) logWarning("{}", warning);
     if (!options_.teacher.empty()) openTeacher();
     prepareModel();
     openData();
@@ -235,7 +235,7 @@ class Trainer {
       inputs_.push_back(executor_->inputIndex(data_->fieldName(i)));
     }
     rate_input_ = executor_->inputIndex(kLearningRateInput);
-    spdlog::debug("step memory: {} bytes planned, {} at the least", executor_->plan().arena_bytes,
+    logDebug("step memory: {} bytes planned, {} at the least", executor_->plan().arena_bytes,
                   executor_->plan().lower_bound_bytes);
   }
 
@@ -270,7 +270,7 @@ class Trainer {
       return interrupted();
     }
     assign(*joined_, stateOf(model_.graph));
-    spdlog::info("calibrated on {} batches of {}", batches, options_.batch_size);
+    logInfo("calibrated on {} batches of {}", batches, options_.batch_size);
   }
 
   void correctBiases() {
@@ -283,7 +283,7 @@ class Trainer {
     const int corrected = simaqat::correctBiases(model_.graph, options_.correct_biases, batches,
                                                  sample_dims_, pool_);
     assign(*joined_, stateOf(model_.graph));
-    spdlog::info("biases of {} layers corrected", corrected);
+    logInfo("biases of {} layers corrected", corrected);
   }
 
   // Whole batches of the training split in random order, without end.
@@ -372,7 +372,7 @@ class Trainer {
     if (!options_.skip_nonfinite) {
       throw runtimeError("{} (--on-nonfinite skip leaves such steps out)", message);
     }
-    spdlog::warn("{}; the step is left out", message);
+    logWarning("{}; the step is left out", message);
     ++result_.skipped_steps;
   }
 
@@ -406,7 +406,7 @@ class Trainer {
     writeModel(currentState());
     const EvalResult evaluation = evaluator_->run(withTeacher());
     metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
-    spdlog::info("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
+    logInfo("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
                  evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
                  evaluation.top1 ? fmt::format(", top1 {:.4f}", *evaluation.top1) : "");
     if (!options_.keep_best) return;
@@ -480,7 +480,7 @@ class Trainer {
       }
     }
     assign(*joined_, restored_);
-    spdlog::info("going on at step {} of {}", step_, total_steps_);
+    logInfo("going on at step {} of {}", step_, total_steps_);
   }
 
   void interrupted() {
