@@ -76,7 +76,7 @@ class BenchCommand : public Command {
     set.count("--warmup", warmup_, "Steps before those").showDefault();
     set.threads(threads_);
     set.add("--profile", profile_,
-                   "Writes a step as a Chrome trace, and prints where its time goes");
+            "Writes a step as a Chrome trace, and prints where its time goes");
     set.flag("--json", json_, "One JSON object on standard output");
   }
 

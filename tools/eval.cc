@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "qat/base/file.h"
@@ -24,13 +26,11 @@ class EvalCommand : public Command {
     set.add("--data", manifest_, "The data manifest (JSON)").required();
     set.add("--split", options_.split, "The split").showDefault();
     set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
-    set.add("--teacher", teacher_,
-                   "An FP32 model, whose outputs the loss sees as teacher/NAME");
+    set.add("--teacher", teacher_, "An FP32 model, whose outputs the loss sees as teacher/NAME");
     set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
     set.add("--metric", metric_, "top1 or none; default top1 where there are classes")
         .oneOf({"top1", "none"});
-    set.add("--classes", classes_,
-                   "Write the class that each sample was taken for, one a line");
+    set.add("--classes", classes_, "Write the class that each sample was taken for, one a line");
     set.count("--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
     set.threads(threads_);
     set.flag("--json", json_, "One JSON object on standard output");

@@ -26,14 +26,12 @@ class ExportCommand : public Command {
            "  simaqat export trained.onnx -o model_fp32.onnx --float";
   }
   void declare(OptionSet& set) override {
-    set.add("MODEL", model_, "A finalized model; with --float one of any stage before")
-        .required();
+    set.add("MODEL", model_, "A finalized model; with --float one of any stage before").required();
     set.add("-o,--output", output_, "The file to write").required();
     set.add("--opset", opset_, "13 to 21; default 13, or the least the model needs")
         .between(kLeastOpset, kMostOpset);
     set.add("--input-names", input_names_, "Rename the inputs, by position").commaSeparated();
-    set.add("--output-names", output_names_, "Rename the outputs, by position")
-        .commaSeparated();
+    set.add("--output-names", output_names_, "Rename the outputs, by position").commaSeparated();
     set.flag("--float", float_, "The FP32 evaluation form, without quantization");
   }
 

@@ -120,18 +120,15 @@ class InspectCommand : public Command {
   void declare(OptionSet& set) override {
     set.add("MODEL", model_, "A model of any stage").required();
     set.flag("--json", json_, "One JSON object on standard output");
-    Option data = set.add(
-        "--data", manifest_, "Report what quantization does to this data (the manifest)");
+    Option data =
+        set.add("--data", manifest_, "Report what quantization does to this data (the manifest)");
     set.add("--split", eval_options_.split, "The split").showDefault();
     set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse");
     set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-    set.count("--samples", eval_options_.samples, "Samples to look at", 1)
-        .showDefault();
+    set.count("--samples", eval_options_.samples, "Samples to look at", 1).showDefault();
     set.threads(threads_);
-    Option html =
-        set.add("--html", html_, "Write the report as a page").needs(data);
-    set.add("--metrics", metrics_, "A run's metrics, whose ranges the page draws")
-        .needs(html);
+    Option html = set.add("--html", html_, "Write the report as a page").needs(data);
+    set.add("--metrics", metrics_, "A run's metrics, whose ranges the page draws").needs(html);
   }
 
   int run() override {

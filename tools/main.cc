@@ -1,7 +1,7 @@
 // simaqat's command line: picks the subcommand, and turns what it throws into a line and a status.
-#include <CLI/CLI.hpp>
 #include <google/protobuf/stubs/logging.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <new>

@@ -42,15 +42,13 @@ class PrepareCommand : public Command {
     set.add("-o,--output", output_, "The prepared model to write").required();
     set.add("--recipe", recipe_, "What to quantize and how (JSON)");
     set.add("--outputs", outputs_, "Keep these outputs only").commaSeparated();
-    set.count("--batch-size", batch_size_, "Print the planned memory of a step at this size",
-             1);
+    set.count("--batch-size", batch_size_, "Print the planned memory of a step at this size", 1);
     set.add("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
         .showDefault();
-    set.add("--train", train_, "Train these weights (name patterns or kinds)")
-        .commaSeparated();
+    set.add("--train", train_, "Train these weights (name patterns or kinds)").commaSeparated();
     set.add("--freeze", freeze_, "Do not train these").commaSeparated();
     set.flag("--equalize", equalize_,
-                 "Cross-layer equalization: give neighbouring layers' weights the same ranges");
+             "Cross-layer equalization: give neighbouring layers' weights the same ranges");
     widths_.declare(set);
   }
 

@@ -5,6 +5,7 @@
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
 #include "qat/base/json_message.h"
+#include "qat/base/text.h"
 #include "tools/recipe.pb.h"
 
 namespace simaqat {
@@ -48,8 +49,7 @@ void applyPreset(const std::string& path, const std::string& name, ScaffoldOptio
     if (name == preset.name) return preset.apply(options);
     names.push_back(preset.name);
   }
-  throw inputError("{}: preset '{}' is not known (there are {})", path, name,
-                   fmt::join(names, ", "));
+  throw inputError("{}: preset '{}' is not known (there are {})", path, name, joined(names));
 }
 
 // The recipe's word for an observer, and the graph's.
@@ -76,8 +76,7 @@ std::string observerOf(const std::string& where, const std::string& name,
     if (name == entry.recipe) return entry.spec;
     names.push_back(entry.recipe);
   }
-  throw inputError("{}: observer '{}' is not known (there are {})", where, name,
-                   fmt::join(names, ", "));
+  throw inputError("{}: observer '{}' is not known (there are {})", where, name, joined(names));
 }
 
 // What activations and weights share. `where` is the file and the key.

@@ -1,6 +1,6 @@
 #include "tools/report_html.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>

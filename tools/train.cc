@@ -35,8 +35,7 @@ class TrainCommand : public Command {
   }
   void declare(OptionSet& set) override {
     TrainOptions& o = options_;
-    set.add("MODEL", o.model, "A prepared or trained model, or an FP32 training graph")
-        .required();
+    set.add("MODEL", o.model, "A prepared or trained model, or an FP32 training graph").required();
     set.add("--loss", o.loss, "A loss graph (ONNX), or cross_entropy, or mse").required();
     set.add("--data", o.manifest, "The data manifest (JSON)").required();
     set.add("-o,--output", o.output, "The trained model to write").required();
@@ -64,13 +63,12 @@ class TrainCommand : public Command {
     const TrainResult result = train(options_);
     if (result.signal != 0) {
       logInfo("interrupted after step {}; to go on, give the same command with --resume {}",
-                   result.steps, result.checkpoint);
+              result.steps, result.checkpoint);
       return 128 + result.signal;
     }
     if (result.steps > 0) {
-      logInfo(
-          "{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
-          result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
+      logInfo("{} steps, last loss {:.4f}{}", result.steps, result.last_loss,
+              result.skipped_steps > 0 ? fmt::format(", {} left out", result.skipped_steps) : "");
     }
     return 0;
   }
@@ -87,11 +85,10 @@ class TrainCommand : public Command {
 
   void declareTeacher(OptionSet& set) {
     constexpr double kMost = std::numeric_limits<float>::max();
-    Option teacher =
-        set.add("--teacher", options_.teacher,
-                       "An FP32 model, whose outputs the loss sees as teacher/NAME");
+    Option teacher = set.add("--teacher", options_.teacher,
+                             "An FP32 model, whose outputs the loss sees as teacher/NAME");
     set.add("--distill", distill_,
-                   "WEIGHT,TEMPERATURE: the share of the loss that compares with the teacher")
+            "WEIGHT,TEMPERATURE: the share of the loss that compares with the teacher")
         .commaSeparated()
         .values(2)
         .needs(teacher)
@@ -112,28 +109,20 @@ class TrainCommand : public Command {
   void declareOptimizer(OptionSet& set) {
     constexpr double kMost = std::numeric_limits<float>::max();
     OptimizerOptions& sgd = options_.optimizer;
-    set.add("--lr", sgd.learning_rate, "Learning rate")
-        .showDefault()
-        .between(0, kMost);
-    set.add("--momentum", sgd.momentum, "SGD's momentum")
-        .showDefault()
-        .between(0, 1);
+    set.add("--lr", sgd.learning_rate, "Learning rate").showDefault().between(0, kMost);
+    set.add("--momentum", sgd.momentum, "SGD's momentum").showDefault().between(0, 1);
     set.flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
-    set.add("--weight-decay", sgd.weight_decay, "L2 penalty")
-        .showDefault()
-        .between(0, kMost);
+    set.add("--weight-decay", sgd.weight_decay, "L2 penalty").showDefault().between(0, kMost);
     set.add("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
         .commaSeparated();
     set.add("--quantizer-lr", sgd.quantizer_learning_rate,
-                   "The learning rate of learned scales (default: that of --lr)")
+            "The learning rate of learned scales (default: that of --lr)")
         .between(0, kMost);
-    set.add("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this")
-        .between(0, kMost);
+    set.add("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this").between(0, kMost);
     set.add("--ema", sgd.average_decay,
-                   "Save an average of the weights over the steps, with this decay (0.999)")
+            "Save an average of the weights over the steps, with this decay (0.999)")
         .between(0, 1);
-    set.add("--schedule", options_.schedule, "constant, step, cosine or onecycle")
-        .showDefault();
+    set.add("--schedule", options_.schedule, "constant, step, cosine or onecycle").showDefault();
     set.count("--warmup", options_.warmup, "Steps of linear increase at the start");
   }
 
@@ -143,16 +132,16 @@ class TrainCommand : public Command {
         .commaSeparated();
     set.add("--freeze", o.freeze_patterns, "Do not train these").commaSeparated();
     set.add("--stop-gradient", o.stop_gradients,
-                   "No gradient passes values of this name (a pattern) in the model or the loss")
+            "No gradient passes values of this name (a pattern) in the model or the loss")
         .commaSeparated();
     set.moment("--quantize-after", o.quantize_after,
-              "Until this step (or epoch) observers look on, and values stay float");
+               "Until this step (or epoch) observers look on, and values stay float");
     set.moment("--freeze-bn-after", o.freeze_bn_after,
-              "From this step (or epoch) on BatchNormalization uses its running statistics");
+               "From this step (or epoch) on BatchNormalization uses its running statistics");
     set.moment("--freeze-observers-after", o.freeze_observers_after,
-              "From this step (or epoch) on ranges stay");
+               "From this step (or epoch) on ranges stay");
     set.count("--reestimate-bn", o.reestimate_bn,
-             "At the end estimate BatchNormalization's statistics anew on this many batches");
+              "At the end estimate BatchNormalization's statistics anew on this many batches");
     set.add("--bn-running-var", running_var_, "biased (ONNX) or unbiased (PyTorch)")
         .showDefault()
         .oneOf({"biased", "unbiased"});
@@ -164,8 +153,8 @@ class TrainCommand : public Command {
         .oneOf({"file", "random"});
     set.count("--calibrate", o.calibrate, "First observe ranges on this many batches");
     set.count("--correct-biases", o.correct_biases,
-             "Then take what quantization adds to channels' means, over this many batches, out of "
-             "the biases");
+              "Then take what quantization adds to channels' means, over this many batches, out of "
+              "the biases");
   }
 
   void declareEvaluation(OptionSet& set) {
@@ -176,18 +165,15 @@ class TrainCommand : public Command {
         .showDefault()
         .oneOf({"last", "best"});
     set.add("--best-by", o.best_by, "NAME:min or NAME:max (default top1:max)");
-    Option metrics =
-        set.add("--metrics", o.metrics, "Write a JSON object a step to this file");
+    Option metrics = set.add("--metrics", o.metrics, "Write a JSON object a step to this file");
     set.count("--log-ranges", o.log_ranges, "Write ranges as well, every so many steps")
         .needs(metrics);
   }
 
   void declareCheckpoints(OptionSet& set) {
     TrainOptions& o = options_;
-    Option checkpoint =
-        set.add("--checkpoint", o.checkpoint, "Where to keep the state of the run");
-    set.count("--checkpoint-every", o.checkpoint_every, "Every so many steps")
-        .needs(checkpoint);
+    Option checkpoint = set.add("--checkpoint", o.checkpoint, "Where to keep the state of the run");
+    set.count("--checkpoint-every", o.checkpoint_every, "Every so many steps").needs(checkpoint);
     set.add("--resume", o.resume, "Go on from this checkpoint");
   }
 

@@ -50,16 +50,14 @@ void WidthSearch::declare(OptionSet& set) {
       .needs(data);
   Option budget =
       set.count("--size-budget", budget_,
-               "Choose 4, 8 or 16 bits for each weight so that parameters take so many bytes", 1);
+                "Choose 4, 8 or 16 bits for each weight so that parameters take so many bytes", 1);
   budget.needs(data);
   set.add("--write-recipe", write_recipe_, "Where to write the recipe with these widths")
       .needs(budget);
   set.add("--split", split_, "The split to measure on").showDefault();
-  set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse")
-      .showDefault();
+  set.add("--loss", loss_, "A loss graph (ONNX), or cross_entropy, or mse").showDefault();
   set.add("--bind", binds_, "LOSS_INPUT=SOURCE: where an input of the loss comes from");
-  set.count("--calibrate", calibrate_, "Batches to observe ranges on", 1)
-      .showDefault();
+  set.count("--calibrate", calibrate_, "Batches to observe ranges on", 1).showDefault();
   set.count("--samples", samples_, "Samples to measure on", 1).showDefault();
   set.threads(threads_);
 }

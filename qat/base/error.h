@@ -1,7 +1,7 @@
 // Errors a user can cause, and checks for bugs of ours.
 #pragma once
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 #include <string>

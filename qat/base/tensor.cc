@@ -1,5 +1,7 @@
 #include "qat/base/tensor.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>

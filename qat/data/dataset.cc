@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "qat/base/text.h"
 #include "qat/data/dataset_field.h"
 
 namespace simaqat {
@@ -12,7 +13,7 @@ template <class Value>
 std::string namesOf(const std::map<std::string, Value>& map) {
   std::vector<std::string> names;
   for (const auto& [name, value] : map) names.push_back(name);
-  return fmt::format("{}", fmt::join(names, ", "));
+  return joined(names);
 }
 
 // The shards of the wanted fields, each file read once for all of them.

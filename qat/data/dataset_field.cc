@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "qat/base/random.h"
+#include "qat/base/text.h"
 #include "qat/data/convert.h"
 
 namespace simaqat {
@@ -20,7 +21,7 @@ bool dimsMatch(const std::vector<int64_t>& got, const std::vector<int64_t>& want
 std::string wantedToString(const std::vector<int64_t>& dims) {
   std::vector<std::string> words;
   for (int64_t dim : dims) words.push_back(dim < 0 ? "?" : std::to_string(dim));
-  return fmt::format("[{}]", fmt::join(words, ", "));
+  return fmt::format("[{}]", joined(words));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "qat/base/text.h"
 #include "qat/data/byte_stream.h"
 #include "qat/data/npy.h"
 
@@ -76,9 +77,9 @@ Tensor readNpz(const std::string& path, const std::string& key) {
   }
   if (key.empty()) {
     throw inputError("{}: is a .npz: name an array of it, as {}#key; it has {}", path, path,
-                     fmt::join(keys, ", "));
+                     joined(keys));
   }
-  throw inputError("{}: has no array '{}'; it has {}", path, key, fmt::join(keys, ", "));
+  throw inputError("{}: has no array '{}'; it has {}", path, key, joined(keys));
 }
 
 }  // namespace simaqat

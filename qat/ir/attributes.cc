@@ -1,6 +1,10 @@
 #include "qat/ir/attributes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "qat/base/text.h"
 
 namespace simaqat {
 namespace {
@@ -27,7 +31,7 @@ std::string attributeToString(const AttributeValue& value) {
         } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
           std::vector<std::string> parts;
           for (const std::string& s : v) parts.push_back(quoted(s));
-          return fmt::format("[{}]", fmt::join(parts, ", "));
+          return fmt::format("[{}]", joined(parts));
         } else if constexpr (std::is_same_v<T, float>) {
           const std::string text = fmt::format("{}", v);
           return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
@@ -86,6 +90,6 @@ AttributeMap AttributeWriter::without(const AttributeWriter& defaults) const {
 }
 
 }  // namespace internal
-template class TypedAttributes<NoAttributes>;
+std::unique_ptr<Attributes> makeNoAttributes() { return makeAttributes<NoAttributes>(); }
 
 }  // namespace simaqat

@@ -163,13 +163,13 @@ class TypedAttributes final : public Attributes {
   S value;
 };
 
-// Compiled once, in attributes.cc.
-extern template class TypedAttributes<NoAttributes>;
-
 template <class S>
 std::unique_ptr<Attributes> makeAttributes() {
   return std::make_unique<TypedAttributes<S>>();
 }
+
+// makeAttributes<NoAttributes>, compiled once.
+std::unique_ptr<Attributes> makeNoAttributes();
 
 // The base pointer itself, so that overloads that take one are chosen.
 template <class S>

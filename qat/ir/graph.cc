@@ -335,6 +335,11 @@ std::vector<Value*> Graph::splice(const Graph& other, const std::map<std::string
   return results;
 }
 
+Graph::Graph(const OpRegistry& registry) : registry_(&registry) {}
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+Graph::~Graph() = default;
+
 Graph Graph::clone() const {
   Graph copy(*registry_);
   copy.name = name;

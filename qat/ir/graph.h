@@ -136,9 +136,10 @@ class Graph {
  public:
   using NodeList = std::list<std::unique_ptr<Node>>;
 
-  explicit Graph(const OpRegistry& registry) : registry_(&registry) {}
-  Graph(Graph&&) = default;
-  Graph& operator=(Graph&&) = default;
+  explicit Graph(const OpRegistry& registry);
+  Graph(Graph&&) noexcept;
+  Graph& operator=(Graph&&) noexcept;
+  ~Graph();
 
   const OpRegistry& registry() const { return *registry_; }
   std::string name;

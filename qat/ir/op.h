@@ -99,9 +99,9 @@ class GradientContext {
   // Null where no gradient reaches that output.
   Value* outputGradient(size_t i = 0) const { return output_gradients_[i]; }
   bool wants(size_t i) const { return i < wanted_.size() && wanted_[i]; }
-  // An input or output of the node, for sums of its products with the gradient. A gradient of 0 from
-  // a branch that Where left out would make NaN of what is not finite there; so behind a Where that
-  // is taken as 0. Nothing is hidden: where Where chose such an element, the loss is not finite.
+  // An input or output of the node, for sums of its products with the gradient. What is not finite
+  // there would make NaN of a gradient of 0, which a branch that Where left out has; so behind a
+  // Where it is taken as 0. Nothing is hidden: had Where chosen it, the loss would not be finite.
   Value* factor(Value* value);
   void setInputGradient(size_t i, Value* gradient) { input_gradients_[i] = gradient; }
   const std::vector<Value*>& inputGradients() const { return input_gradients_; }
@@ -253,7 +253,7 @@ struct OpDefinition {
   size_t max_inputs = 1;
   size_t min_outputs = 1;
   size_t max_outputs = 1;
-  std::unique_ptr<Attributes> (*make_attributes)() = &makeAttributes<NoAttributes>;
+  std::unique_ptr<Attributes> (*make_attributes)() = &makeNoAttributes;
 
   // Required: the shape rule.
   void (*infer)(InferContext&) = nullptr;

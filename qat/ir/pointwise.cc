@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/base/text.h"
 #include "qat/ir/op.h"
 
 namespace simaqat {
@@ -28,7 +29,7 @@ std::string text(const Value* value, const Graph& body) {
   for (const Value* input : value->producer()->inputs()) {
     inputs.push_back(input == nullptr ? "_" : text(input, body));
   }
-  return fmt::format("{}({})", value->producer()->op().name, fmt::join(inputs, ", "));
+  return fmt::format("{}({})", value->producer()->op().name, joined(inputs));
 }
 
 }  // namespace

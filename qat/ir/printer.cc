@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/base/text.h"
 #include "qat/ir/op.h"
 
 namespace simaqat {
@@ -42,7 +43,7 @@ std::string tensorText(const Tensor& tensor) {
     }
   });
   if (tensor.size() > kShownElements) parts.push_back("...");
-  return fmt::format("[{}]", fmt::join(parts, ", "));
+  return fmt::format("[{}]", joined(parts));
 }
 
 std::string attributeText(const AttributeValue& value) {
@@ -58,7 +59,7 @@ std::string attributeText(const AttributeValue& value) {
   } else {
     return attributeToString(value);
   }
-  return fmt::format("[{}]", fmt::join(parts, ", "));
+  return fmt::format("[{}]", joined(parts));
 }
 
 std::string nodeText(const Node& node) {
@@ -76,9 +77,8 @@ std::string nodeText(const Node& node) {
   for (const auto& [name, value] : node.rawAttributes().toMap()) {
     attributes.push_back(fmt::format("{} = {}", name, attributeText(value)));
   }
-  return fmt::format("{} = {}({}){} {}", fmt::join(outputs, ", "), node.op().qualifiedName(),
-                     fmt::join(inputs, ", "),
-                     attributes.empty() ? "" : fmt::format(" {{{}}}", fmt::join(attributes, ", ")),
+  return fmt::format("{} = {}({}){} {}", joined(outputs), node.op().qualifiedName(), joined(inputs),
+                     attributes.empty() ? "" : fmt::format(" {{{}}}", joined(attributes)),
                      quoted(node.name()));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qat/base/tensor.h"
+#include "qat/base/text.h"
 
 namespace simaqat {
 
@@ -37,7 +38,7 @@ std::string shapeToString(const Shape& shape) {
                     : dim.symbol.empty() ? "?"
                                          : dim.symbol);
   }
-  return fmt::format("[{}]", fmt::join(parts, ", "));
+  return fmt::format("[{}]", joined(parts));
 }
 
 std::string typeToString(const TensorType& type) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "qat/base/file.h"
+#include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/onnx/broadcast.h"
@@ -84,7 +85,7 @@ class Importer {
     }
     if (!missing.empty()) {
       throw inputError("{} of {} nodes have operators that are not supported: {}", missing.size(),
-                       nodes.size(), fmt::join(missing, ", "));
+                       nodes.size(), joined(missing));
     }
   }
 

@@ -70,8 +70,8 @@ Shape reshapedShape(const Node& node, const Shape* x, const std::vector<int64_t>
   if (open) {
     y[*open] = remainingDim(node, from, to);
   } else if (from.unknown.empty() && from.number != to.number) {
-    node.fail("expected the elements of {}, got dimensions [{}]", shapeToString(*x),
-              fmt::join(target, ", "));
+    node.fail("expected the elements of {}, got dimensions {}", shapeToString(*x),
+              dimsToString(target));
   }
   return y;
 }

@@ -18,11 +18,11 @@ void infer(InferContext& c) {
     const auto& perm = c.node.attributes<TransposeAttributes>().perm;
     std::vector<bool> seen(x->size());
     if (!perm.empty() && perm.size() != x->size()) {
-      c.node.fail("attribute 'perm': expected {} axes, got [{}]", x->size(), fmt::join(perm, ", "));
+      c.node.fail("attribute 'perm': expected {} axes, got {}", x->size(), dimsToString(perm));
     }
     for (const int64_t axis : perm) {
       if (axis < 0 || axis >= static_cast<int64_t>(x->size()) || seen[static_cast<size_t>(axis)]) {
-        c.node.fail("attribute 'perm': expected every axis once, got [{}]", fmt::join(perm, ", "));
+        c.node.fail("attribute 'perm': expected every axis once, got {}", dimsToString(perm));
       }
       seen[static_cast<size_t>(axis)] = true;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/base/text.h"
 #include "qat/passes/exported_forms.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
@@ -44,7 +45,7 @@ void selectOutputs(Graph& graph, const std::vector<std::string>& names) {
     if (it == graph.outputs.end()) {
       std::vector<std::string> all;
       for (const GraphOutput& output : graph.outputs) all.push_back(output.name);
-      throw inputError("the model has no output '{}' (it has {})", name, fmt::join(all, ", "));
+      throw inputError("the model has no output '{}' (it has {})", name, joined(all));
     }
     kept.push_back(*it);
   }

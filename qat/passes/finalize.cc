@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/base/text.h"
 #include "qat/ir/op.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/finalize_weights.h"
@@ -21,7 +22,7 @@ void checkRanges(const Graph& graph) {
   if (!unset.empty()) {
     throw inputError(
         "{} quantizers have no range yet (train the model, or train --steps 0 --calibrate N): {}",
-        unset.size(), fmt::join(unset, ", "));
+        unset.size(), joined(unset));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "qat/base/error.h"
+#include "qat/base/text.h"
 #include "qat/ir/printer.h"
 #include "qat/ir/verifier.h"
 

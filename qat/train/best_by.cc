@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qat/base/error.h"
+#include "qat/base/text.h"
 
 namespace simaqat {
 
@@ -14,8 +15,7 @@ BestBy BestBy::parse(const std::string& text, const std::vector<std::string>& me
   }
   const std::string name = text.substr(0, colon);
   if (std::find(metrics.begin(), metrics.end(), name) == metrics.end()) {
-    throw usageError("--best-by {}: evaluation gives no '{}', but {}", text, name,
-                     fmt::join(metrics, ", "));
+    throw usageError("--best-by {}: evaluation gives no '{}', but {}", text, name, joined(metrics));
   }
   return {name, way == "max"};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "qat/base/text.h"
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
 #include "qat/passes/simplify.h"
@@ -74,8 +75,7 @@ std::vector<std::string> fieldNames(const Manifest& manifest, const std::string&
   if (found == manifest.splits.end()) {
     std::vector<std::string> all;
     for (const auto& [name, unused] : manifest.splits) all.push_back(name);
-    throw inputError("{}: has no split '{}' (it has {})", manifest.path, split,
-                     fmt::join(all, ", "));
+    throw inputError("{}: has no split '{}' (it has {})", manifest.path, split, joined(all));
   }
   std::vector<std::string> names;
   for (const auto& [name, unused] : found->second.fields) names.push_back(name);

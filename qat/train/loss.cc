@@ -5,6 +5,7 @@
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/base/text.h"
 #include "qat/onnx/import.h"
 #include "qat/passes/exported_forms.h"
 #include "qat/passes/pass.h"
@@ -34,7 +35,7 @@ std::string targetField(const std::string& loss, const Graph& model,
     throw inputError(
         "the loss {} takes the only field of the data that is no input of the model; there are "
         "{}{}",
-        loss, targets.size(), targets.empty() ? "" : fmt::format(": {}", fmt::join(targets, ", ")));
+        loss, targets.size(), targets.empty() ? "" : fmt::format(": {}", joined(targets)));
   }
   return targets[0];
 }

@@ -1,6 +1,8 @@
 #include "qat/train/options.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
+
+#include "qat/base/text.h"
 
 namespace simaqat {
 
@@ -10,7 +12,7 @@ std::string describeOptions(const TrainOptions& o) {
     text += fmt::format("{}={}\n", name, value);
   };
   const auto list = [&](const char* name, const std::vector<std::string>& values) {
-    line(name, fmt::format("{}", fmt::join(values, ",")));
+    line(name, joined(values, ","));
   };
   line("split", o.split);
   list("bind", o.binds);

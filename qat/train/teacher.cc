@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qat/base/text.h"
 #include "qat/ops/shared/softmax.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
@@ -19,7 +20,7 @@ Value* inputOf(const Graph& model, const std::string& name, const Teacher& teach
     names.push_back(input->name());
   }
   throw inputError("{}: the teacher's input '{}' is none of the model's ({})", teacher.path, name,
-                   fmt::join(names, ", "));
+                   joined(names));
 }
 
 // LogSoftmax(x / T) along axis 1.

@@ -236,7 +236,7 @@ class Trainer {
     }
     rate_input_ = executor_->inputIndex(kLearningRateInput);
     logDebug("step memory: {} bytes planned, {} at the least", executor_->plan().arena_bytes,
-                  executor_->plan().lower_bound_bytes);
+             executor_->plan().lower_bound_bytes);
   }
 
   // Every variable: those that the step's graph has as it has them, the others as they were, such
@@ -407,8 +407,8 @@ class Trainer {
     const EvalResult evaluation = evaluator_->run(withTeacher());
     metrics.evaluation(step_ - 1, (step_ - 1) / batches_per_epoch_, evaluation);
     logInfo("step {}: {}: loss {:.4f}{}", step_, evaluation.split,
-                 evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
-                 evaluation.top1 ? fmt::format(", top1 {:.4f}", *evaluation.top1) : "");
+            evaluation.losses.empty() ? 0.0 : evaluation.losses[0].second,
+            evaluation.top1 ? fmt::format(", top1 {:.4f}", *evaluation.top1) : "");
     if (!options_.keep_best) return;
     const double metric = best_by_.of(evaluation);
     if (!best_metric_ || best_by_.better(metric, *best_metric_)) {

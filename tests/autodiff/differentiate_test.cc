@@ -117,7 +117,8 @@ TEST_CASE("a sum of products in a branch that Where left out reaches no gradient
   for (const Branch& branch : branches) {
     INFO(branch.lines);
     const size_t rank = branch.x.size();
-    const Graph graph = parse(fmt::format(R"(
+    const Graph graph =
+        parse(fmt::format(R"(
       input %mask : bool{}
       input %x : float{}
       input %w : float{}
@@ -125,11 +126,10 @@ TEST_CASE("a sum of products in a branch that Where left out reaches no gradient
       {}
       %y = Where(%mask, %f, %zero)
       output y = %y)",
-                                          rank == 2 ? "[2, 1]" : "[2, 1, 1]",
-                                          dimsToString(branch.x), dimsToString(branch.w),
-                                          branch.lines));
-    Tensor chosen(ElementType::kBool, rank == 2 ? std::vector<int64_t>{2, 1}
-                                                : std::vector<int64_t>{2, 1, 1});
+                          rank == 2 ? "[2, 1]" : "[2, 1, 1]", dimsToString(branch.x),
+                          dimsToString(branch.w), branch.lines));
+    Tensor chosen(ElementType::kBool,
+                  rank == 2 ? std::vector<int64_t>{2, 1} : std::vector<int64_t>{2, 1, 1});
     chosen.mutableData<bool>()[1] = true;
     Tensor w = ops::exampleTensor(branch.w, 2).converted(ElementType::kFloat);
     const Tensor finite = ops::exampleTensor(branch.x, 1).converted(ElementType::kFloat);

@@ -1,4 +1,6 @@
 // Every gradient rule against central differences in double precision.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <set>
 #include <unordered_map>

@@ -1,5 +1,6 @@
 #include "tests/ops/onnx_suite.h"
 
+#include <fmt/format.h>
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>

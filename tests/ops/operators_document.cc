@@ -1,5 +1,7 @@
 #include "tests/ops/operators_document.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>

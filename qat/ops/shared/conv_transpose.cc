@@ -97,8 +97,8 @@ std::optional<Shape> inferConvTranspose(const InferContext& c,
     const Dim& kernel = (*w)[axis + 2];
     if (axis < attributes.kernel_shape.size() && kernel.known() &&
         attributes.kernel_shape[axis] != kernel.value) {
-      c.node.fail("input 1: expected kernel shape [{}], got {}",
-                  fmt::join(attributes.kernel_shape, ", "), shapeToString(*w));
+      c.node.fail("input 1: expected kernel shape {}, got {}",
+                  dimsToString(attributes.kernel_shape), shapeToString(*w));
     }
     const bool known = in.known() && kernel.known();
     y.push_back(known ? Dim(outputAxis(c.node, attributes, axis, rank, in.value, kernel.value).size)

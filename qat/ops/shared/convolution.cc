@@ -122,8 +122,8 @@ std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attr
     const Dim& kernel = (*w)[axis + 2];
     if (axis < attributes.kernel_shape.size() && kernel.known() &&
         attributes.kernel_shape[axis] != kernel.value) {
-      c.node.fail("input {}: expected kernel shape [{}], got {}", inputs.w,
-                  fmt::join(attributes.kernel_shape, ", "), shapeToString(*w));
+      c.node.fail("input {}: expected kernel shape {}, got {}", inputs.w,
+                  dimsToString(attributes.kernel_shape), shapeToString(*w));
     }
     const Dim& in = (*x)[axis + 2];
     if (!in.known() || !kernel.known()) {

@@ -68,8 +68,9 @@ void groupNormGradient(GradientContext& c, int64_t groups, float epsilon) {
   attributes.epsilon = epsilon;
   Value* one = c.scalar(1, dy);
   if (c.wants(0)) {
-    Value* dx = c.add("simaqat::LayerNormalizationGradient",
-                      {rows(c.add("Mul", {dy, scale})), rows(c.factor(c.input(0))), one}, attributes);
+    Value* dx =
+        c.add("simaqat::LayerNormalizationGradient",
+              {rows(c.add("Mul", {dy, scale})), rows(c.factor(c.input(0))), one}, attributes);
     c.setInputGradient(0, c.reshapeLike(dx, c.input(0)));
   }
   if (c.wants(1)) {
