@@ -127,3 +127,10 @@ stage "done: the files are in $WORK"
 printf '\n%-38s %18s %13s %12s\n' "" "simaqat, the file" "ONNX Runtime," "exported"
 printf '%-38s %8s %9s %13s %12s\n' "top-1 accuracy, %" trained exported "exported" "file, bytes"
 echo "$table"
+
+if [[ $(uname -m) == x86_64 ]] && ! grep -qE '^flags.* (avx512_vnni|avx_vnni)' /proc/cpuinfo; then
+  echo
+  echo "This processor has no VNNI: ONNX Runtime's sums of two 8-bit products saturate on it, so that"
+  echo "its column is lower. Weights of 7 bits are exact there: the recipe's preset onnxruntime-7bit"
+  echo "(docs/RECIPE.md)."
+fi

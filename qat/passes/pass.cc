@@ -29,7 +29,7 @@ void checkDumpAfter() {
   const std::string& name = dumpAfter();
   if (name.empty() || name == "all" || passesRun().count(name) != 0) return;
   throw usageError("--dump-after {}: no such pass has run; these have: {}", name,
-                   fmt::join(passesRun(), ", "));
+                   joined({passesRun().begin(), passesRun().end()}));
 }
 
 void runPass(Graph& graph, const std::string& name, const std::function<void(Graph&)>& pass) {
