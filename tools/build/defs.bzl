@@ -21,7 +21,12 @@ OPTIMIZED_KERNELS = select({
     "//conditions:default": [],
 })
 OPTIMIZED_LOOPS = select({
-    "//:opt": ["-fvect-cost-model=dynamic"],
+    "//:opt": [
+        "-fvect-cost-model=dynamic",
+        # Nobody reads the exception flags of floating point; to keep them, a choice between two
+        # values would be a branch, and its loop have no vectors. No value changes.
+        "-fno-trapping-math",
+    ],
     "//conditions:default": [],
 })
 OPTIMIZED_LITTLE = select({
