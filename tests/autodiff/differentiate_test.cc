@@ -111,6 +111,7 @@ TEST_CASE("a sum of products in a branch that Where left out reaches no gradient
       {{2, 3}, {3}, "%f = LayerNormalization(%x, %w)"},
       {{2, 3}, {3}, "%f = RMSNormalization(%x, %w)"},
       {{2, 3, 4}, {3}, "%f = InstanceNormalization(%x, %w, %w)"},
+      {{2, 3, 4}, {3}, "%f = GroupNormalization(%x, %w, %w) {num_groups = 3}"},
       {{2, 3}, {3, 4}, "%e = Exp(%x)\n%f = MatMul(%e, %w)"},
       {{2, 3}, {3, 4}, "%g = MatMul(%x, %w)\n%f = Relu(%g)"},
   };
@@ -150,7 +151,7 @@ TEST_CASE("a sum of products in a branch that Where left out reaches no gradient
   }
 }
 
-TEST_CASE("a sum of products that Where chose keeps its infinity") {
+TEST_CASE("a sum of products that reaches the loss beside a Where keeps its infinity") {
   const Graph graph = parse(R"(
     input %mask : bool[2, 1]
     input %x : float[2, 2]
