@@ -22,6 +22,14 @@ readonly FP32_TRAINING=(--epochs 3 --lr 0.1 --momentum 0.9 --nesterov --weight-d
 readonly FURTHER_TRAINING=(--epochs 1 --lr 0.01 --momentum 0.9 --nesterov --weight-decay 5e-4
   --schedule cosine)
 
+# On x86 without VNNI, ONNX Runtime's sums of two 8-bit products saturate; with weights of 7 bits they
+# are exact.
+PRESET=sima
+if [[ $(uname -m) == x86_64 ]] && ! grep -qE '^flags.* (avx512_vnni|avx_vnni)' /proc/cpuinfo; then
+  PRESET=onnxruntime-7bit
+fi
+readonly PRESET
+
 mkdir -p "$WORK/logs"
 
 # run NAME SUBCOMMAND...: simaqat, its output in a log.
@@ -98,7 +106,9 @@ stage "training further in FP32, to compare"
 train fp32_further "$WORK/fp32.onnx" "${FURTHER_TRAINING[@]}"
 
 stage "preparing for quantization"
-run prepare prepare "$WORK/fp32.onnx" -o "$WORK/prepared.onnx" --batch-size "$BATCH"
+echo "{\"preset\": \"$PRESET\"}" >"$WORK/recipe.json"
+run prepare prepare "$WORK/fp32.onnx" -o "$WORK/prepared.onnx" --recipe "$WORK/recipe.json" \
+  --batch-size "$BATCH"
 
 stage "quantizing after training: calibration alone"
 train ptq "$WORK/prepared.onnx" --steps 0 --calibrate 100
@@ -128,9 +138,7 @@ printf '\n%-38s %18s %13s %12s\n' "" "simaqat, the file" "ONNX Runtime," "export
 printf '%-38s %8s %9s %13s %12s\n' "top-1 accuracy, %" trained exported "exported" "file, bytes"
 echo "$table"
 
-if [[ $(uname -m) == x86_64 ]] && ! grep -qE '^flags.* (avx512_vnni|avx_vnni)' /proc/cpuinfo; then
+if [[ $PRESET != sima ]]; then
   echo
-  echo "This processor has no VNNI: ONNX Runtime's sums of two 8-bit products saturate on it, so that"
-  echo "its column is lower. Weights of 7 bits are exact there: the recipe's preset onnxruntime-7bit"
-  echo "(docs/RECIPE.md)."
+  echo "Prepared with the preset $PRESET (docs/RECIPE.md): this processor has no VNNI."
 fi
