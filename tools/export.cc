@@ -5,6 +5,7 @@
 
 #include "qat/base/log.h"
 #include "qat/onnx/check.h"
+#include "qat/passes/approximate.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
 #include "tools/command.h"
@@ -69,6 +70,7 @@ class ExportCommand : public Command {
                        stageName(model.stage));
     }
     Graph& graph = const_cast<Graph&>(model.graph);
+    runPass(graph, "restore-functions", restoreAllFunctions);
     runPass(graph, "remove-fake-quantize", [](Graph& g) {
       for (Node* node : g.nodeSequence()) {
         if (node->op().qualifiedName() != "simaqat::FakeQuantize") continue;

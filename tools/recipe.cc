@@ -1,6 +1,7 @@
 #include "tools/recipe.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
@@ -159,6 +160,49 @@ QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOver
   return result;
 }
 
+int64_t countOf(const std::string& where, const char* key, int64_t value, int64_t least) {
+  constexpr int64_t kMost = 65536;
+  if (value < least || value > kMost) {
+    throw inputError("{}: {} is {}, expected {} to {}", where, key, value, least, kMost);
+  }
+  return value;
+}
+
+Approximation approximationOf(const std::string& where, const std::string& op_type,
+                              const proto::ApproximationRecipe& recipe) {
+  Approximation result;
+  result.op_type = op_type;
+  if (recipe.has_table() == recipe.has_segments()) {
+    throw inputError("{}: expected table or segments", where);
+  }
+  if (recipe.has_table()) result.table = countOf(where, "table", recipe.table(), 2);
+  if (recipe.has_segments()) result.segments = countOf(where, "segments", recipe.segments(), 1);
+  if (recipe.range_size() > 0) {
+    const bool is_range = recipe.range_size() == 2 && std::isfinite(recipe.range(0)) &&
+                          std::isfinite(recipe.range(1)) && recipe.range(0) < recipe.range(1);
+    if (!is_range) throw inputError("{}: range: expected two numbers, the lesser first", where);
+    result.range = {recipe.range(0), recipe.range(1)};
+  }
+  if (recipe.has_export_()) {
+    if (recipe.export_() != "operators" && recipe.export_() != "function") {
+      throw inputError("{}: export is '{}', expected operators or function", where, recipe.export_());
+    }
+    result.ships_as_function = recipe.export_() == "function";
+  }
+  return result;
+}
+
+std::vector<Approximation> approximationsOf(const std::string& path, const proto::Recipe& recipe) {
+  // In the order of names, which the map's own order is not.
+  std::vector<Approximation> result;
+  for (const auto& [op_type, entry] : recipe.approximate()) {
+    result.push_back(approximationOf(path + ": approximate: " + op_type, op_type, entry));
+  }
+  std::sort(result.begin(), result.end(),
+            [](const auto& a, const auto& b) { return a.op_type < b.op_type; });
+  return result;
+}
+
 }  // namespace
 
 ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
@@ -173,6 +217,7 @@ ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
   for (const proto::RecipeOverride& entry : recipe.overrides()) {
     options.overrides.push_back(overrideOf(path, entry));
   }
+  options.approximations = approximationsOf(path, recipe);
   return options;
 }
 

@@ -29,6 +29,7 @@ void gradient(GradientContext& c) {
 OpDefinition defineAbs() {
   OpDefinition op = unaryDefinition("Abs", evaluateUnaryNumber<Function>, gradient);
   op.first_opset = 6;
+  op.pointwise.block = functionBlock<Function>;
   return op;
 }
 

@@ -24,6 +24,10 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+struct Quotient {
+  float operator()(float a, float b) const { return a / b; }
+};
+
 void gradient(GradientContext& c) {
   Value* share = gradientOver(c, c.outputGradient(), c.input(1));
   if (c.wants(0)) c.setInputGradient(0, c.sumTo(share, c.input(0)));
@@ -51,6 +55,7 @@ OpDefinition defineDiv() {
   op.min_inputs = op.max_inputs = 2;
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
+  op.pointwise.block = binaryBlock<Quotient>;
   op.gradient = gradient;
   op.in_place = {{0, 0}, {1, 0}};
   op.quantization.output = OutputQuantization::kComputes;

@@ -17,7 +17,7 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);
-  runPass(graph, "fold-constants", foldAllButCodes);
+  runPass(graph, "fold-constants", foldAllButStored);
   runPass(graph, "stable-logarithms", stableLogarithms);
   runPass(graph, "drop-paths", dropPaths);
   runPass(graph, "decide-batch-norm", [&](Graph& g) { decision = decideBatchNorm(g, policy); });

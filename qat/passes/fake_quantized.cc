@@ -1,6 +1,7 @@
 #include "qat/passes/fake_quantized.h"
 
 #include "qat/ir/op.h"
+#include "qat/passes/approximate.h"
 #include "qat/passes/stored.h"
 
 namespace simaqat {
@@ -49,6 +50,7 @@ void bypassQuantizers(Graph& graph, const std::set<std::string>& except) {
     graph.replaceUses(node->output(), node->input(kFakeQuantizeX));
     graph.removeNode(node);
   }
+  restoreAllFunctions(graph);
 }
 
 }  // namespace simaqat

@@ -30,8 +30,8 @@ struct WeightedNode {
 // Every node with a fake-quantized stored weight, in graph order.
 std::vector<WeightedNode> weightedNodes(const Graph& graph);
 
-// FakeQuantize nodes go, but for those named: values stay float. Of a graph specialized for training
-// the observers stay.
+// FakeQuantize nodes go, but for those named, and approximations of functions with them: values stay
+// float. Of a graph specialized for training the observers stay.
 void bypassQuantizers(Graph& graph, const std::set<std::string>& except = {});
 
 }  // namespace simaqat

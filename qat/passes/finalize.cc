@@ -4,6 +4,7 @@
 
 #include "qat/base/text.h"
 #include "qat/ir/op.h"
+#include "qat/passes/approximate.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/pass.h"
@@ -189,10 +190,12 @@ class ActivationLowering {
 
 void finalize(Graph& graph) {
   checkRanges(graph);
+  runPass(graph, "restore-functions", restoreShippedFunctions);
   runPass(graph, "freeze", freezeForInference);
   runPass(graph, "lower-weights", lowerWeights);
   runPass(graph, "lower-batch-norms", lowerBatchNorms);
   runPass(graph, "lower-activations", [](Graph& g) { ActivationLowering(g).run(); });
+  runPass(graph, "lower-approximations", lowerApproximations);
   for (const auto& value : graph.values()) value->quantizer = nullptr;
   runPass(graph, "dead-code", removeDeadCode);
 }

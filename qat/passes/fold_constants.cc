@@ -63,4 +63,11 @@ void foldAllButCodes(Graph& graph) {
   fold(graph, [](const Node& node) { return node.op().qualifiedName() == "DequantizeLinear"; });
 }
 
+void foldAllButStored(Graph& graph) {
+  fold(graph, [](const Node& node) {
+    const std::string name = node.op().qualifiedName();
+    return name == "DequantizeLinear" || name == "simaqat::SamplePoints";
+  });
+}
+
 }  // namespace simaqat

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "qat/ir/graph.h"
+#include "qat/passes/approximate.h"
 
 namespace simaqat {
 
@@ -37,6 +38,8 @@ struct ScaffoldOptions {
   QuantizerChoice activation;
   QuantizerChoice weight;
   std::vector<QuantizationOverride> overrides;
+  // Functions as the device computes them.
+  std::vector<Approximation> approximations;
   // Values that ONNX Runtime would compute and use in float have no quantizer.
   bool only_integer_kernels = false;
   // What finalize makes of biases: INT32 codes, or floats.

@@ -1,6 +1,7 @@
 #include "qat/passes/regions.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 
@@ -14,14 +15,6 @@ using Names = std::set<std::string>;
 
 bool isOneOf(const Node& node, const Names& names) {
   return names.count(node.op().qualifiedName()) != 0;
-}
-
-bool isElementwise(const Node& node) {
-  static const Names kNames = {
-      "Abs",  "Add", "Celu", "Clip", "Div",      "Elu",  "Erf", "Exp",        "HardSigmoid",
-      "Log",  "Max", "Min",  "Mul",  "Neg",      "Pow",  "Reciprocal", "Relu", "Sigmoid",
-      "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh"};
-  return isOneOf(node, kNames);
 }
 
 // Along an axis, with the dimension kept: what normalizes a row.
@@ -40,26 +33,34 @@ bool isFusedActivation(const Graph& graph, const Node& node) {
   const auto is_activation = node.op().quantization.is_activation;
   const Node* producer = node.input(0)->producer();
   return is_activation != nullptr && is_activation(node) && producer != nullptr &&
-         producer->op().quantization.fuses_activation && !isElementwise(*producer) &&
+         producer->op().quantization.fuses_activation && !isBasicElementwise(producer->op()) &&
          graph.useCount(node.input(0)) == 1;
 }
 
-class Functions {
+class FunctionFinder {
  public:
-  explicit Functions(const Graph& graph) : graph_(graph) {}
+  explicit FunctionFinder(const Graph& graph) : graph_(graph) {}
 
-  std::unordered_map<const Node*, const Node*> run() {
+  std::vector<Function> run() {
     // A value that something outside sees starts a function of its own, which may change what its
     // readers are functions of: until no more is found.
     while (findRoots(), findExits()) {
     }
-    std::unordered_map<const Node*, const Node*> inside;
+    std::map<const Node*, Function> functions;  // by their ends
+    std::vector<const Node*> ends;
     for (const auto& node : graph_.nodes()) {
-      if (roots_.count(node->output()) == 0 || exits_.count(node->output()) != 0) continue;
+      const auto root = roots_.find(node->output());
+      if (root == roots_.end()) continue;
       const Node* end = endOf(node.get());
-      if (!isSiLU(*end)) inside.emplace(node.get(), end);
+      if (end == node.get()) ends.push_back(end);
+      Function& function = functions[end];
+      function.nodes.push_back(node.get());
+      function.root = root->second;
+      function.of_rows = function.of_rows || normalized_.count(node->output()) != 0;
     }
-    return inside;
+    std::vector<Function> result;
+    for (const Node* end : ends) result.push_back(std::move(functions.at(end)));
+    return result;
   }
 
  private:
@@ -69,7 +70,7 @@ class Functions {
       return nullptr;
     }
     const bool reduces = isReduction(node);
-    if (!reduces && (!isElementwise(node) || isFusedActivation(graph_, node))) return nullptr;
+    if (!reduces && (!isBasicElementwise(node.op()) || isFusedActivation(graph_, node))) return nullptr;
     const Value* root = nullptr;
     bool normalized = reduces;
     for (const Value* input : node.inputs()) {
@@ -123,29 +124,46 @@ class Functions {
     return node;
   }
 
-  // Mul(x, Sigmoid(x)).
-  static bool isSiLU(const Node& end) {
-    if (end.op().qualifiedName() != "Mul") return false;
-    for (size_t i = 0; i < 2; ++i) {
-      const Node* gate = end.input(i)->producer();
-      if (gate != nullptr && gate->op().qualifiedName() == "Sigmoid" &&
-          gate->input(0) == end.input(1 - i)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   const Graph& graph_;
   std::unordered_map<const Value*, const Value*> roots_;
   std::set<const Value*> exits_;
   std::set<const Value*> normalized_;  // results that a reduction has gone into
 };
 
+// Mul(x, Sigmoid(x)).
+bool isSiLU(const Node& end) {
+  if (end.op().qualifiedName() != "Mul") return false;
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* gate = end.input(i)->producer();
+    if (gate != nullptr && gate->op().qualifiedName() == "Sigmoid" &&
+        gate->input(0) == end.input(1 - i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
+bool isBasicElementwise(const OpDefinition& op) {
+  static const Names kNames = {
+      "Abs",  "Add", "Celu", "Clip", "Div",      "Elu",  "Erf", "Exp",        "HardSigmoid",
+      "Log",  "Max", "Min",  "Mul",  "Neg",      "Pow",  "Reciprocal", "Relu", "Sigmoid",
+      "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh"};
+  return kNames.count(op.qualifiedName()) != 0;
+}
+
+std::vector<Function> functionsOf(const Graph& graph) { return FunctionFinder(graph).run(); }
+
 std::unordered_map<const Node*, const Node*> insideFunctions(const Graph& graph) {
-  return Functions(graph).run();
+  std::unordered_map<const Node*, const Node*> inside;
+  for (const Function& function : functionsOf(graph)) {
+    if (isSiLU(*function.end())) continue;
+    for (const Node* node : function.nodes) {
+      if (node != function.end()) inside.emplace(node, function.end());
+    }
+  }
+  return inside;
 }
 
 }  // namespace simaqat

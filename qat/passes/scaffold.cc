@@ -6,6 +6,7 @@
 
 #include "qat/ir/op.h"
 #include "qat/ir/range_search.h"
+#include "qat/passes/approximate.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/integer_forms.h"
 #include "qat/passes/onnxruntime_kernels.h"
@@ -37,7 +38,17 @@ bool computes(const Value* value) {
 class Scaffolder {
  public:
   Scaffolder(Graph& graph, const ScaffoldOptions& options)
-      : graph_(graph), options_(options), policy_(options), inside_(insideFunctions(graph)) {}
+      : graph_(graph),
+        options_(options),
+        policy_(options),
+        approximated_(approximatedFunctions(graph, options.approximations)),
+        inside_(insideFunctions(graph)) {
+    for (const ApproximatedFunction& function : approximated_) {
+      for (const Node* node : function.nodes) {
+        if (node != function.end()) inside_[node] = function.end();
+      }
+    }
+  }
 
   std::vector<PlacementEntry> run() {
     const std::vector<Node*> nodes = graph_.nodeSequence();
@@ -47,6 +58,8 @@ class Scaffolder {
     }
     for (Node* node : nodes) place(node);
     tellKernels(nodes);
+    tellApproximations(nodes);
+    approximate(graph_, approximated_);
     return std::move(entries_);
   }
 
@@ -99,6 +112,16 @@ class Scaffolder {
     for (size_t i = 0; i < nodes.size(); ++i) {
       const auto kernel = kernels.find(nodes[i]);
       if (kernel != kernels.end()) entries_[first + i].kernel = kernel->second.toString();
+    }
+  }
+
+  void tellApproximations(const std::vector<Node*>& nodes) {
+    const size_t first = entries_.size() - nodes.size();
+    for (const ApproximatedFunction& function : approximated_) {
+      const auto node = std::find(nodes.begin(), nodes.end(), function.end());
+      PlacementEntry& entry = entries_[first + static_cast<size_t>(node - nodes.begin())];
+      entry.op_type = fmt::format("{} ({})", function.how->op_type, function.how->toString());
+      if (!function.how->ships_as_function) entry.kernel = "float: approximated by operators";
     }
   }
 
@@ -298,7 +321,8 @@ class Scaffolder {
   Graph& graph_;
   const ScaffoldOptions& options_;
   const QuantizerPolicy policy_;
-  const std::unordered_map<const Node*, const Node*> inside_;
+  const std::vector<ApproximatedFunction> approximated_;
+  std::unordered_map<const Node*, const Node*> inside_;
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::unordered_map<const Value*, Value*> operands_;  // behind their quantizers
   std::vector<PlacementEntry> entries_;

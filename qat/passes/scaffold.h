@@ -23,7 +23,7 @@ struct PlacementEntry {
 
 // Quantizers stand at the float inputs and at the output of every operator that computes, with the
 // exceptions that the operators' own traits state; constant weights get theirs in front of the node
-// that uses them. Operations that have a form with integer kernels take it first (integer_forms.h).
+// that uses them. Functions that the options name are approximated (approximate.h). Operations that have a form with integer kernels take it first (integer_forms.h).
 // Returns the placement, in graph order. An override that matches nothing is an
 // Error.
 std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& options);

@@ -18,6 +18,8 @@ void removeDeadCode(Graph& graph);
 void foldConstants(Graph& graph);
 // The same, but DequantizeLinear of stored codes stays: that is how files keep quantized numbers.
 void foldAllButCodes(Graph& graph);
+// The same, and functions of SamplePoints stay (approximate.h), as files keep those.
+void foldAllButStored(Graph& graph);
 
 // Removes Identity, and Concat and Sum of one input, which only rename.
 void removeIdentities(Graph& graph);

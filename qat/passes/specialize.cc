@@ -1,3 +1,4 @@
+#include "qat/passes/approximate.h"
 #include "qat/passes/simplify.h"
 
 namespace simaqat {
@@ -11,6 +12,8 @@ void specialize(Graph& graph, const Specialization& specialization) {
   for (Node* node : graph.nodeSequence()) {
     if (node->op().specialize != nullptr) node->op().specialize(graph, *node, specialization);
   }
+  // Calibration sees floats.
+  specialization.mode == Mode::kCalibrate ? restoreAllFunctions(graph) : restoreFunctions(graph);
   for (const auto& variable : graph.variables()) {
     if (variable->next == variable->source) variable->next = nullptr;
   }

@@ -47,10 +47,10 @@ class InvertedResidual(nn.Module):
         return x + self.layers(x) if self.adds else self.layers(x)
 
 
-def network(block, channels, blocks, images):
+def network(block, channels, blocks, images, stem_stride):
     widths = [channels, 2 * channels, 4 * channels]
     activation = nn.ReLU() if block is Residual else nn.ReLU6()
-    layers = [conv_bn(images, channels, activation=activation)]
+    layers = [conv_bn(images, channels, stride=stem_stride, activation=activation)]
     inputs = channels
     for stage, width in enumerate(widths):
         for k in range(blocks):
@@ -59,22 +59,27 @@ def network(block, channels, blocks, images):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
 
 
+# Block, channels of the first stage, blocks a stage, the images' channels and side, the stem's stride.
 NETWORKS = {
-    "residual_28": (Residual, 12, 2, 1, 28),
-    "inverted_residual_28": (InvertedResidual, 12, 2, 1, 28),
-    "residual_32": (Residual, 16, 2, 3, 32),
-    "inverted_residual_32": (InvertedResidual, 16, 2, 3, 32),
+    "residual_28": (Residual, 16, 2, 1, 28, 1),
+    "inverted_residual_28": (InvertedResidual, 16, 2, 1, 28, 2),
+    "residual_32": (Residual, 16, 2, 3, 32, 1),
+    "inverted_residual_32": (InvertedResidual, 24, 2, 3, 32, 2),
 }
+
+
+def make(name):
+    block, channels, blocks, images, _, stem_stride = NETWORKS[name]
+    return network(block, channels, blocks, images, stem_stride)
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     torch.manual_seed(0)
-    for name, (block, channels, blocks, images, side) in NETWORKS.items():
-        model = network(block, channels, blocks, images).train()
+    for name, (_, _, _, images, side, _) in NETWORKS.items():
         torch.onnx.export(
-            model, torch.zeros(2, images, side, side), f"{sys.argv[1]}/{name}.onnx",
+            make(name).train(), torch.zeros(2, images, side, side), f"{sys.argv[1]}/{name}.onnx",
             training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False,
             opset_version=17, input_names=["input"], output_names=["logits"],
             dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})

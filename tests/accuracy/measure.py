@@ -1,29 +1,33 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Trains, quantizes and compares, with several seeds; prints the tables of docs/ACCURACY.md.
 
 usage: measure.py SIMAQAT DATASET NETWORK [options]
 
 DATASET is fashion_mnist or cifar10, NETWORK residual or inverted_residual. Each seed trains FP32
 from random weights; from there, for the same further steps, FP32 (the baseline), post-training
-quantization with each observer, and training with quantization. Differences are paired: over the
-test images and the seeds, of the baseline being right minus the other being right, with a 95% bound
-by resampling images. Standard Python alone; each run's seconds are told.
+quantization with each observer, training with quantization, and PyTorch's. Differences are paired:
+over the test images and the seeds, of the baseline being right minus the other being right, with a
+95% bound by resampling images. Each exported file of 8 bits is run by ONNX Runtime too.
+
+What is measured is kept in the folder --work, so that an interrupted measurement goes on where it
+was, and other columns or seeds can be added. Needs what datasets.py and pytorch_fx.py need.
 """
 
 import argparse
-import collections
-import gzip
+import fnmatch
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
-import tarfile
 import time
 
+import numpy
+
+import datasets
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-TESTDATA = os.path.join(HERE, "..", "..", "testdata", "accuracy")
+RUN_ONNXRUNTIME = os.path.join(HERE, "..", "onnxruntime", "run.mjs")
 SIDES = {"fashion_mnist": 28, "cifar10": 32}
 OBSERVERS = ["moving_average_min_max", "min_max", "percentile", "mse", "entropy"]
 
@@ -35,110 +39,177 @@ LSQ4 = {"weight": {"bits": 4, "observer": "lsq"}, "activation": {"bits": 4, "obs
 COLUMNS = {f"PTQ {name}": ({"activation": {"observer": name}}, False) for name in OBSERVERS}
 COLUMNS.update({
     "QAT W8A8": ({}, True),
+    "QAT W7A8": ({"preset": "onnxruntime-7bit"}, True),
     "QAT W4A8": (W4A8, True),
     "QAT W4A4": (W4A4, True),
     "QAT W4A4 lsq": (LSQ4, True),
 })
-
-
-def labels_of(dataset, folder):
-    """The classes of the test images, in order."""
-    if dataset == "fashion_mnist":
-        with gzip.open(os.path.join(folder, "t10k-labels-idx1-ubyte.gz")) as file:
-            return list(file.read()[8:])
-    labels = []
-    for name in sorted(os.listdir(folder)):
-        if name.startswith("cifar10-test-"):
-            with tarfile.open(os.path.join(folder, name)) as tar:
-                labels += [int(tar.extractfile(member).read())
-                           for member in tar if member.name.endswith(".cls")]
-    return labels
+PYTORCH = "PyTorch FX QAT"
+RUN_BY_ONNXRUNTIME = ["QAT W8A8", "QAT W7A8"]
 
 
 class Measurement:
+    """Of one network on one data set. `results` is {seed: {column: {"right", "seconds", ...}}}."""
+
     def __init__(self, args):
         self.args = args
-        self.seconds = collections.Counter()
+        self.side = SIDES[args.dataset]
+        self.network = f"{args.network}_{self.side}"
         os.makedirs(args.work, exist_ok=True)
         for name in os.listdir(args.data):
             link = self.path(name)
             if not os.path.lexists(link):
                 os.symlink(os.path.join(os.path.abspath(args.data), name), link)
         self.manifest = self.path("manifest.json")
-        with open(os.path.join(TESTDATA, args.dataset + ".json")) as source:
+        with open(os.path.join(datasets.TESTDATA, args.dataset + ".json")) as source:
             with open(self.manifest, "w") as target:
                 target.write(source.read())
-        self.labels = labels_of(args.dataset, args.data)
+        self.data = datasets.Data(args.dataset, args.data)
+        self.kept = self.path(f"results-{self.network}.json")
+        self.results = {}
+        if os.path.exists(self.kept):
+            with open(self.kept) as file:
+                self.results = json.load(file)
 
     def path(self, name):
         return os.path.join(self.args.work, name)
 
-    def simaqat(self, column, *words):
-        start = time.monotonic()
-        subprocess.run([self.args.simaqat, *map(str, words), "--quiet"], check=True,
-                       stdout=subprocess.DEVNULL)
-        self.seconds[column] += time.monotonic() - start
+    def simaqat(self, *words):
+        subprocess.run(["nice", "-n", str(self.args.nice), self.args.simaqat, *map(str, words),
+                        "--quiet"], check=True, stdout=subprocess.DEVNULL)
 
-    def train(self, column, model, output, steps, rate, seed, *options):
-        self.simaqat(column, "train", model, "-o", output, "--loss", "cross_entropy", "--data",
+    def train(self, model, output, steps, rate, seed, *options):
+        self.simaqat("train", model, "-o", output, "--loss", "cross_entropy", "--data",
                      self.manifest, "--steps", steps, "--batch-size", self.args.batch_size, "--lr",
                      rate, "--weight-decay", 5e-4, "--schedule", "cosine", "--seed", seed, *options)
 
-    def right(self, column, model):
-        """Whether each test image is right."""
-        classes = self.path("classes.txt")
-        self.simaqat(column, "eval", model, "--data", self.manifest, "--classes", classes)
+    def right(self, classes):
+        """Whether each test image is right, as a string of 0 and 1."""
         with open(classes) as file:
-            return [int(line) == label for line, label in zip(file, self.labels)]
+            pairs = zip(file, self.data.test_labels)
+            return "".join("1" if int(line) == label else "0" for line, label in pairs)
 
-    def run(self, seed):
-        """Each column's list of right and wrong, for one seed."""
-        args = self.args
-        results = {}
-        fp32, further = self.path("fp32.onnx"), self.path("further.onnx")
-        network = os.path.join(TESTDATA, f"{args.network}_{SIDES[args.dataset]}.onnx")
-        self.train("FP32", network, fp32, args.fp32_steps, args.lr, seed, "--init", "random")
-        results["FP32"] = self.right("FP32", fp32)
-        self.train("baseline", fp32, further, args.steps, args.lr / 10, seed)
-        results["baseline"] = self.right("baseline", further)
-        for column, (recipe, trains) in COLUMNS.items():
-            prepared, trained = self.path("prepared.onnx"), self.path("trained.onnx")
-            final, exported = self.path("final.onnx"), self.path("exported.onnx")
-            with open(self.path("recipe.json"), "w") as file:
-                json.dump(recipe, file)
-            self.simaqat(column, "prepare", fp32, "-o", prepared, "--recipe",
-                         self.path("recipe.json"))
-            self.train(column, prepared, trained, args.steps if trains else 0, args.lr / 10, seed,
-                       "--calibrate", args.calibrate)
-            self.simaqat(column, "finalize", trained, "-o", final)
-            self.simaqat(column, "export", final, "-o", exported)
-            results[column] = self.right(column, exported)
-        return results
+    def evaluated(self, model):
+        classes = self.path("classes.txt")
+        self.simaqat("eval", model, "--data", self.manifest, "--classes", classes)
+        return {"right": self.right(classes)}
+
+    def fp32(self, seed, path):
+        network = os.path.join(datasets.TESTDATA, self.network + ".onnx")
+        self.train(network, path, self.args.fp32_steps, self.args.lr, seed, "--init", "random")
+        return self.evaluated(path)
+
+    def baseline(self, seed, fp32):
+        further = self.path("further.onnx")
+        self.train(fp32, further, self.args.steps, self.args.qat_lr, seed)
+        return self.evaluated(further)
+
+    def quantized(self, seed, fp32, column):
+        recipe, trains = COLUMNS[column]
+        prepared, trained = self.path("prepared.onnx"), self.path("trained.onnx")
+        final, exported = self.path("final.onnx"), self.path("exported.onnx")
+        with open(self.path("recipe.json"), "w") as file:
+            json.dump(recipe, file)
+        self.simaqat("prepare", fp32, "-o", prepared, "--recipe", self.path("recipe.json"))
+        self.train(prepared, trained, self.args.steps if trains else 0, self.args.qat_lr, seed,
+                   "--calibrate", self.args.calibrate)
+        self.simaqat("finalize", trained, "-o", final)
+        self.simaqat("export", final, "-o", exported)
+        result = self.evaluated(exported)
+        if column in RUN_BY_ONNXRUNTIME:
+            result["onnxruntime"] = self.agreement(exported)
+        return result
+
+    def agreement(self, exported):
+        """The share of test images to which ONNX Runtime gives the class that simaqat gives."""
+        with open(self.path("classes.txt")) as file:
+            ours = numpy.array([int(line) for line in file])
+        images = self.path("images.npy")
+        numpy.save(images, self.data.normalized(self.data.test_images))
+        shares = {}
+        for level in ("none", "all"):
+            subprocess.run(["node", RUN_ONNXRUNTIME, exported, images, self.path("ort"),
+                            "--batch", "250", "--optimize", level], check=True,
+                           stdout=subprocess.DEVNULL)
+            theirs = numpy.load(self.path("ort.0.npy")).argmax(1)
+            shares[level] = float((theirs == ours).mean())
+        return shares
+
+    def pytorch(self, seed, fp32):
+        classes, args = self.path("classes.txt"), self.args
+        subprocess.run(["nice", "-n", str(args.nice), sys.executable,
+                        os.path.join(HERE, "pytorch_fx.py"), args.dataset, self.network, fp32,
+                        classes, "--data", args.data, "--steps", str(args.steps), "--batch-size",
+                        str(args.batch_size), "--lr", str(args.qat_lr), "--weight-decay", "5e-4",
+                        "--seed", str(seed)], check=True, stderr=subprocess.DEVNULL)
+        return {"right": self.right(classes)}
+
+    def measure(self, seed, column):
+        fp32 = self.path(f"fp32-{self.network}-{seed}.onnx")
+        if column == "FP32":
+            return self.fp32(seed, fp32)
+        if column == "baseline":
+            return self.baseline(seed, fp32)
+        if column == PYTORCH:
+            return self.pytorch(seed, fp32)
+        return self.quantized(seed, fp32, column)
+
+    def run(self, seed, columns):
+        """Measures the columns that this seed has not yet."""
+        results = self.results.setdefault(str(seed), {})
+        for column in columns:
+            if column in results:
+                continue
+            start = time.monotonic()
+            results[column] = self.measure(seed, column)
+            results[column]["seconds"] = time.monotonic() - start
+            share = statistics.fmean(map(int, results[column]["right"]))
+            print(f"seed {seed}: {column}: {100 * share:.2f}, {results[column]['seconds']:.0f} s",
+                  file=sys.stderr, flush=True)
+            with open(self.kept + ".new", "w") as file:
+                json.dump(self.results, file)
+            os.replace(self.kept + ".new", self.kept)
 
 
-def bound(differences, rounds=1000):
+def bound(differences, rounds=2000):
     """The mean of the images' differences and its one-sided 95% bound, in points."""
-    generator = random.Random(0)
-    means = sorted(statistics.fmean(generator.choices(differences, k=len(differences)))
-                   for _ in range(rounds))
-    return 100 * statistics.fmean(differences), 100 * means[int(0.95 * rounds)]
+    generator = numpy.random.default_rng(0)
+    size = len(differences)
+    means = sorted(differences[generator.integers(0, size, size)].mean() for _ in range(rounds))
+    return 100 * differences.mean(), 100 * means[int(0.95 * rounds)]
 
 
-def paired(reference, other):
-    """The differences of each image, the mean over seeds."""
-    return [statistics.fmean(r[i] - o[i] for r, o in zip(reference, other))
-            for i in range(len(reference[0]))]
+def rights(runs):
+    """[seed, image]"""
+    return numpy.array([[float(c) for c in run["right"]] for run in runs])
 
 
-def table(results, seconds):
+def table(results, columns):
+    """Over the seeds that have all columns."""
+    seeds = [seed for seed, done in results.items() if all(c in done for c in columns)]
+    runs = {column: [results[seed][column] for seed in seeds] for column in columns}
+    baseline = rights(runs["baseline"])
+    print(f"seeds {', '.join(seeds)}\n")
     print("| column | top-1, % | spread | baseline minus it | 95% bound | s a seed |")
     print("|---|---|---|---|---|---|")
-    for column, runs in results.items():
-        accuracies = [100 * statistics.fmean(right) for right in runs]
-        mean, most = bound(paired(results["baseline"], runs))
-        print(f"| {column} | {statistics.fmean(accuracies):.2f} "
-              f"| {min(accuracies):.2f} to {max(accuracies):.2f} | {mean:.2f} | {most:.2f} "
-              f"| {seconds[column] / len(runs):.0f} |")
+    for column in columns:
+        right = rights(runs[column])
+        mean, most = bound((baseline - right).mean(0))
+        accuracies = 100 * right.mean(1)
+        seconds = statistics.fmean(run["seconds"] for run in runs[column])
+        print(f"| {column} | {accuracies.mean():.2f} | {accuracies.min():.2f} to "
+              f"{accuracies.max():.2f} | {mean:.2f} | {most:.2f} | {seconds:.0f} |")
+    for name, better, worse in [("PyTorch FX QAT minus QAT W8A8", PYTORCH, "QAT W8A8"),
+                                ("QAT W4A4 minus QAT W4A4 lsq", "QAT W4A4", "QAT W4A4 lsq")]:
+        if better in columns and worse in columns:
+            mean, most = bound((rights(runs[better]) - rights(runs[worse])).mean(0))
+            print(f"\n{name}: {mean:.2f}, 95% bound {most:.2f}")
+    for column in RUN_BY_ONNXRUNTIME:
+        if column in columns:
+            for level, what in (("none", "float QDQ"), ("all", "integer kernels")):
+                shares = [100 * run["onnxruntime"][level] for run in runs[column]]
+                print(f"\n{column}: ONNX Runtime, {what}: the same class on "
+                      f"{min(shares):.2f}% of images or more")
 
 
 def main():
@@ -148,23 +219,27 @@ def main():
     parser.add_argument("dataset", choices=SIDES)
     parser.add_argument("network", choices=["residual", "inverted_residual"])
     parser.add_argument("--data", required=True, help="the folder of the data set's files")
-    parser.add_argument("--work", default="build/accuracy", help="where files are made")
+    parser.add_argument("--work", default="build/accuracy", help="where files are made and kept")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fp32-steps", type=int, default=15000)
-    parser.add_argument("--steps", type=int, default=3000, help="of QAT and of the baseline")
+    parser.add_argument("--columns", default="*", help="which, comma-separated patterns")
+    parser.add_argument("--fp32-steps", type=int, default=4690)
+    parser.add_argument("--steps", type=int, default=700, help="of QAT and of the baseline")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=0.1, help="of FP32; a tenth of it behind")
-    parser.add_argument("--calibrate", type=int, default=50)
+    parser.add_argument("--lr", type=float, default=0.1, help="of FP32")
+    parser.add_argument("--qat-lr", type=float, default=0.01, help="behind it")
+    parser.add_argument("--calibrate", type=int, default=50, help="batches")
+    parser.add_argument("--nice", type=int, default=0, help="run niced")
     args = parser.parse_args()
+    patterns = args.columns.split(",")
+    columns = ["FP32", "baseline"] + [
+        column for column in [*COLUMNS, PYTORCH]
+        if any(fnmatch.fnmatch(column, pattern) for pattern in patterns)]
     measurement = Measurement(args)
-    results = collections.defaultdict(list)
     for seed in range(1, args.seeds + 1):
-        for column, right in measurement.run(seed).items():
-            results[column].append(right)
-        print(f"seed {seed} done", file=sys.stderr)
-    print(f"{args.dataset}, {args.network}: {args.seeds} seeds, {args.fp32_steps} FP32 steps, then "
-          f"{args.steps}, batches of {args.batch_size}\n")
-    table(results, measurement.seconds)
+        measurement.run(seed, columns)
+    print(f"{args.dataset}, {args.network}: {args.fp32_steps} FP32 steps, then {args.steps}, "
+          f"batches of {args.batch_size}; ", end="")
+    table(measurement.results, columns)
 
 
 if __name__ == "__main__":

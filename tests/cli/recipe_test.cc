@@ -135,6 +135,19 @@ TEST_CASE("overrides choose node by node") {
                               "uint16 per tensor"});
 }
 
+TEST_CASE("approximated functions train and ship") {
+  for (const char* how : {R"("segments": 16, "range": [-8, 8])", R"("table": 256, "range": [-8, 8])",
+                          R"("segments": 4, "range": [-8, 8], "export": "function")"}) {
+    checkAgreement(std::string(R"({"approximate": {"Relu": {)") + how + "}}}", 0.9);
+  }
+  const Shipped files = ship(R"({"approximate": {"Relu": {"segments": 16, "range": [-8, 8]}}})");
+  const std::string whole = bytesOf(files.trained);
+  const std::string checkpoint = scratch("approximated.ckpt");
+  runWell(training(files) + Args{"--checkpoint", checkpoint, "--checkpoint-every", "7"});
+  runWell(training(files) + Args{"--resume", checkpoint});
+  CHECK((bytesOf(files.trained) == whole));
+}
+
 TEST_CASE("learned scales change, and a run goes on bit for bit") {
   const std::string recipe =
       R"({"weight": {"observer": "lsq"}, "activation": {"observer": "lsq_plus"}})";
@@ -187,6 +200,16 @@ TEST_CASE("recipes that cannot be") {
       {R"({"activation": {"observer": "lsq_plus", "symmetric": true}})", "lsq_plus"},
       {R"({"activation": {"bit": 8}})", "bit"},
       {R"({"overrides": [{"op_type": "Conv", "weight": {"bits": 12}}]})", "2 to 8"},
+      {R"({"approximate": {"Relu": {}}})", "table or segments"},
+      {R"({"approximate": {"Relu": {"table": 2, "segments": 2}}})", "table or segments"},
+      {R"({"approximate": {"Relu": {"table": 1}}})", "2 to 65536"},
+      {R"({"approximate": {"Relu": {"segments": 0}}})", "1 to 65536"},
+      {R"({"approximate": {"Relu": {"table": 9, "range": [1]}}})", "two numbers"},
+      {R"({"approximate": {"Relu": {"table": 9, "range": [1, 1]}}})", "two numbers"},
+      {R"({"approximate": {"Relu": {"table": 9, "export": "table"}}})", "operators or function"},
+      {R"({"approximate": {"Relu": {"table": 9, "lines": 2}}})", "lines"},
+      {R"({"approximate": {"Tanh": {"table": 9}}})", "no node is or computes Tanh"},
+      {R"({"approximate": {"Relu": {"table": 9}}})", "have no quantizer at their input"},
       {R"({"overrides": [{"op_type": "input", "node": "nothing", "quantize": false}]})",
        "'nothing'"}};
   for (const auto& [recipe, word] : bad) {

@@ -141,8 +141,9 @@ class GradientCheck {
 TEST_CASE("gradients agree with finite differences") {
   const uint64_t seed = Catch::rngSeed();
   int checked = 0;
-  // Fake quantization is a staircase: tests/passes and learned_scale_test.cc have its rules.
-  std::set<std::string> seen = {"simaqat::FakeQuantize"};
+  // Fake quantization and tables are staircases: tests/passes and learned_scale_test.cc have their
+  // rules.
+  std::set<std::string> seen = {"simaqat::FakeQuantize", "simaqat::TableLookup"};
   forEachExample([&](const OpDefinition& op, const OpExample& example) {
     if (op.gradient == nullptr || differentiatedInputs(example).empty()) return;
     for (const std::vector<size_t>& reached : reachedOutputs(op, example)) {

@@ -162,7 +162,12 @@ class Specializer {
     }
     const std::vector<Value*> parameters = add("simaqat::RangeToScale", range, spec_);
     keep(kFakeQuantizeScale, parameters);
-    for (size_t i = 0; i < 2; ++i) node_.setInput(kFakeQuantizeScale + i, parameters[i]);
+    for (size_t i = 0; i < 2; ++i) useInstead(kFakeQuantizeScale + i, parameters[i], nullptr);
+  }
+
+  // Whatever else reads the parameter, an approximated function's points, sees this step's too.
+  void useInstead(size_t input, Value* value, const Node* except) {
+    graph_.replaceUses(node_.input(input), value, except);
   }
 
   // The first batch of a calibration gives a learned scale its start; a weight's has one.
@@ -180,14 +185,15 @@ class Specializer {
   void learn() {
     Value* limit = graph_.addConstant(node_.name() + "/limit",
                                       Tensor::scalar(learnedScaleLimit(spec_)));
-    Value* magnitude =
+    Value* absolute =
         graph_.add("Abs", node_.name(), {node_.input(kFakeQuantizeScale)}, nullptr, &node_);
-    magnitude = graph_.add("Min", node_.name(), {magnitude, limit}, nullptr, &node_);
-    node_.setInput(kFakeQuantizeScale, magnitude);
+    Value* magnitude = graph_.add("Min", node_.name(), {absolute, limit}, nullptr, &node_);
+    useInstead(kFakeQuantizeScale, magnitude, absolute->producer());
     if (!spec_.learnsOffset()) return;
-    node_.setInput(kFakeQuantizeZeroPoint,
-                   graph_.add("simaqat::OffsetToZeroPoint", node_.name(),
-                              {magnitude, node_.input(kFakeQuantizeOffset)}, spec_, &node_));
+    useInstead(kFakeQuantizeZeroPoint,
+               graph_.add("simaqat::OffsetToZeroPoint", node_.name(),
+                          {magnitude, node_.input(kFakeQuantizeOffset)}, spec_, &node_),
+               nullptr);
   }
 
   Graph& graph_;
