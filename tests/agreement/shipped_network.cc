@@ -7,7 +7,6 @@
 #include "qat/onnx/export.h"
 #include "qat/passes/finalize.h"
 #include "qat/passes/refresh_quantizers.h"
-#include "qat/passes/scaffold.h"
 #include "qat/train/model.h"
 #include "qat/train/parameters.h"
 #include "qat/train/step_graph.h"
@@ -23,17 +22,18 @@ std::string write(Graph& graph, Stage stage, int opset, const std::string& name)
   return path;
 }
 
-std::vector<double> train(Graph& graph, const Images& images, int64_t steps, int64_t batch,
-                          float learning_rate, ThreadPool& pool) {
+std::vector<double> train(Graph& graph, const Images& images, const ShortTraining& training,
+                          ThreadPool& pool) {
+  const int64_t batch = training.batch;
   OptimizerOptions sgd;
   sgd.weight_decay = 1e-4f;
   Executor executor(buildTrainingStep(zoo::joinedWithCrossEntropy(graph), {Mode::kTrain}, sgd,
                                       batch, zoo::sampleDims(images.pixels)),
                     pool);
-  const Tensor rate = Tensor::scalar(learning_rate);
+  const Tensor rate = Tensor::scalar(training.learning_rate);
   executor.setInput(executor.inputIndex(kLearningRateInput), rate);
   std::vector<double> losses;
-  for (int64_t step = 0; step < steps; ++step) {
+  for (int64_t step = 0; step < training.steps; ++step) {
     const Tensor pixels = rows(images.pixels, step * batch, batch);
     const Tensor labels = rows(images.labels, step * batch, batch);
     executor.setInput(executor.inputIndex("input"), pixels);
@@ -47,15 +47,28 @@ std::vector<double> train(Graph& graph, const Images& images, int64_t steps, int
   return losses;
 }
 
+void fixUnusualGammas(Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    if (node->op().name != "BatchNormalization") continue;
+    Variable* gamma = node->input(1)->variable;
+    SIMAQAT_CHECK(gamma != nullptr && gamma->value.size() > 1, "{}", node->describe());
+    float* values = gamma->value.mutableData<float>();
+    values[0] = 0;
+    values[1] = -values[1];
+    gamma->trainable = false;
+  }
+}
+
 }  // namespace
 
-ShippedNetwork shipNetwork(const std::string& network, const Images& images, int64_t steps,
-                           int64_t batch, float learning_rate, ThreadPool& pool) {
+ShippedNetwork shipNetwork(const std::string& network, const ScaffoldOptions& recipe,
+                           const Images& images, const ShortTraining& training, ThreadPool& pool) {
   Graph graph = loadModel(zoo::networkFolder(network) + "/model.onnx").graph;
   keepReached(graph);
-  scaffold(graph, {});
+  scaffold(graph, recipe);
+  if (training.unusual_gammas) fixUnusualGammas(graph);
   storeTrainable(graph);
-  std::vector<double> losses = train(graph, images, steps, batch, learning_rate, pool);
+  std::vector<double> losses = train(graph, images, training, pool);
   ShippedNetwork shipped = ship(std::move(graph), network);
   shipped.losses = std::move(losses);
   return shipped;

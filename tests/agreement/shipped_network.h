@@ -6,6 +6,7 @@
 
 #include "qat/base/thread_pool.h"
 #include "qat/ir/graph.h"
+#include "qat/passes/scaffold.h"
 #include "tests/agreement/images.h"
 
 namespace simaqat {
@@ -19,10 +20,19 @@ struct ShippedNetwork {
   std::string exported_path;
 };
 
-// Scaffolds the network, trains it for `steps` batches of the images (SGD, cross entropy) and takes
-// it through the files that the command line writes, in the test's own folder.
-ShippedNetwork shipNetwork(const std::string& network, const Images& images, int64_t steps,
-                           int64_t batch, float learning_rate, ThreadPool& pool);
+struct ShortTraining {
+  int64_t steps;
+  int64_t batch;
+  float learning_rate;
+  // Each BatchNormalization gets a gamma of 0 and a negative one, which stay: finalize must not
+  // divide by the former, and turns the codes' signs for the latter.
+  bool unusual_gammas = false;
+};
+
+// Scaffolds the network, trains it on the images (SGD, cross entropy) and takes it through the files
+// that the command line writes, in the test's own folder.
+ShippedNetwork shipNetwork(const std::string& network, const ScaffoldOptions& recipe,
+                           const Images& images, const ShortTraining& training, ThreadPool& pool);
 
 // The same from a scaffolded graph whose ranges are set; `name` is of its files.
 ShippedNetwork ship(Graph graph, const std::string& name);

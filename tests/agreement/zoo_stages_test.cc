@@ -60,7 +60,7 @@ TEST_CASE("every network of the zoo learns, and ONNX Runtime runs what is export
       const Images batches = {repeated(pixels, kSteps),
                               repeated(zoo::batch(network, "labels"), kSteps)};
       const ShippedNetwork shipped =
-          shipNetwork(network, batches, kSteps, pixels.dims()[0], kLearningRate, pool);
+          shipNetwork(network, {}, batches, {kSteps, pixels.dims()[0], kLearningRate}, pool);
       checkFalls(shipped.losses);
       onnx_runtime::Options options;
       options.optimize = false;  // float QDQ arithmetic, the same on every CPU
