@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "kernels/channel_pieces.h"
 #include "kernels/isa.h"
@@ -39,15 +40,12 @@ Sums moments(const BatchNormShape& s, const float* x, float shift, int64_t c, in
   return {first.total(), second.total()};
 }
 
-// ready(row) is called before a row of dy is read.
-template <class Ready>
 Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, float mean, int64_t c,
-                  int64_t begin, int64_t end, Ready&& ready) {
+                  int64_t begin, int64_t end) {
   WideSum first, second;
   const double center = mean;
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
-    ready(row);
     int64_t i = 0;
     for (; i + 8 <= s.inner; i += 8) {
       const Double4 low = loadDouble4(dy + row + i);
@@ -80,24 +78,42 @@ struct GradientLine {
   float slope = 0;
 };
 
-// For each channel sum(c, begin, end, worker) over its cuts, line = finish(c, sums), and
-// apply(line, c, begin, end) over its cuts. A channel in one piece does all three while it is in
-// the cache.
-template <class L, class Sum, class Finish, class Apply>
-void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Sum&& sum, Finish&& finish,
-                    Apply&& apply) {
+// Neighbouring channels that are made ready together, in runs of up to so many elements of an image,
+// whole vectors where that is possible.
+constexpr int64_t kReadyElements = 512;
+int64_t channelsTogether(const BatchNormShape& shape) {
+  constexpr int64_t kVector = 8;
+  const int64_t inner = std::max<int64_t>(shape.inner, 1);
+  const int64_t most = shape.channels / (ChannelPieces::kPieces / 2);
+  const int64_t step = kVector / std::gcd(kVector, inner);
+  return std::max<int64_t>(std::min(kReadyElements / inner, most) / step * step, 1);
+}
+
+// For each channel sum(c, begin, end) over its cuts, line = finish(c, sums), and apply(line, c, begin,
+// end) over its cuts, once ready(first, last, begin, end, worker) was called for these channels and
+// images. A channel in one piece does all that while it is in the cache.
+template <class L, class Ready, class Sum, class Finish, class Apply>
+void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Ready&& ready, Sum&& sum,
+                    Finish&& finish, Apply&& apply) {
   const ChannelPieces pieces(shape.batch, shape.channels);
   if (pieces.cuts == 1) {
-    pool.run(pieces.count(), [&](int64_t c, int worker) {
-      const L line = finish(c, sum(c, int64_t{0}, shape.batch, worker));
-      apply(line, c, int64_t{0}, shape.batch);
+    const int64_t together = channelsTogether(shape);
+    pool.run((shape.channels + together - 1) / together, [&](int64_t group, int worker) {
+      const int64_t first = group * together;
+      const int64_t last = std::min(first + together, shape.channels);
+      ready(first, last, int64_t{0}, shape.batch, worker);
+      for (int64_t c = first; c < last; ++c) {
+        apply(finish(c, sum(c, int64_t{0}, shape.batch)), c, int64_t{0}, shape.batch);
+      }
     });
     return;
   }
   Sums partial[ChannelPieces::kMaxPartials];
   L lines[ChannelPieces::kMaxPartials];
   pool.run(pieces.count(), [&](int64_t piece, int worker) {
-    partial[piece] = sum(pieces.channel(piece), pieces.begin(piece), pieces.end(piece), worker);
+    const int64_t c = pieces.channel(piece);
+    ready(c, c + 1, pieces.begin(piece), pieces.end(piece), worker);
+    partial[piece] = sum(c, pieces.begin(piece), pieces.end(piece));
   });
   for (int64_t c = 0; c < shape.channels; ++c) {
     Sums total;
@@ -112,6 +128,8 @@ void reduceAndApply(const BatchNormShape& shape, ThreadPool& pool, Sum&& sum, Fi
     apply(lines[c], c, pieces.begin(piece), pieces.end(piece));
   });
 }
+
+void nothingToDo(int64_t, int64_t, int64_t, int64_t, int) {}
 
 // Rounding the mean alone would move a whole channel, so what float32 drops of it is in the
 // offset.
@@ -163,8 +181,8 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
   const double count = static_cast<double>(shape.batch * shape.inner);
   const auto shift = [&](int64_t c) { return x[c * shape.inner]; };
   reduceAndApply<Line>(
-      shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end, int) {
+      shape, pool, nothingToDo,
+      [&](int64_t c, int64_t begin, int64_t end) {
         return moments(shape, x, shift(c), c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
@@ -245,17 +263,16 @@ void batchNormInference(const BatchNormShape& shape, const float* x, const float
 
 namespace {
 
-// ready(row, worker) is called before a row of dy is read for the first time.
+// ready(first, last, begin, end, worker) is called before dy of these channels and images is read.
 template <class Ready>
 void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
                const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                float* dbeta, ThreadPool& pool, Ready&& ready) {
   const double count = static_cast<double>(shape.batch * shape.inner);
   reduceAndApply<GradientLine>(
-      shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end, int worker) {
-        return gradientSums(shape, dy, x, saved_mean[c], c, begin, end,
-                            [&](int64_t row) { ready(row, worker); });
+      shape, pool, ready,
+      [&](int64_t c, int64_t begin, int64_t end) {
+        return gradientSums(shape, dy, x, saved_mean[c], c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
@@ -284,23 +301,28 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
                    const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                    float* dbeta, ThreadPool& pool) {
   trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
-            [](int64_t, int) {});
+            nothingToDo);
 }
 
 void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const float* x,
                    const float* gamma, const float* saved_mean, const float* saved_inv_std,
                    float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
   trainGrad(shape, dx, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
-            [&](int64_t row, int worker) { writer.write(row, row + shape.inner, worker); });
+            [&](int64_t first, int64_t last, int64_t begin, int64_t end, int worker) {
+              for (int64_t n = begin; n < end; ++n) {
+                const int64_t image = n * shape.channels;
+                writer.write((image + first) * shape.inner, (image + last) * shape.inner, worker);
+              }
+            });
 }
 
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
                          const float* gamma, const float* mean, const float* var, float eps,
                          float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
   reduceAndApply<GradientLine>(
-      shape, pool,
-      [&](int64_t c, int64_t begin, int64_t end, int) {
-        return gradientSums(shape, dy, x, mean[c], c, begin, end, [](int64_t) {});
+      shape, pool, nothingToDo,
+      [&](int64_t c, int64_t begin, int64_t end) {
+        return gradientSums(shape, dy, x, mean[c], c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);

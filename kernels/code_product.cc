@@ -1,6 +1,8 @@
 // Integer arithmetic: every version gives the same sums.
 #include "kernels/code_product.h"
 
+#include <algorithm>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -11,47 +13,76 @@ namespace baseline {
 namespace {
 
 // u8 x s8 in 16-bit pairs, whose products add up in 32 bits: the instruction for bytes saturates.
-// The even bytes of a word make one pair, the odd ones another.
+// The even bytes of a word make one pair, the odd ones another. The weights' pairs are made once for
+// all vectors of a call, so many taps at a time as stay in the L1 cache.
+constexpr int64_t kTapsAtOnce = 256;
+struct WeightPairs {
+  int32_t even_and_odd[kTapsAtOnce][kCodeChannels][2];
+};
+
+void expand(const uint32_t* weights, int64_t taps, WeightPairs& pairs) {
+  static_assert(kCodeChannels == 4);
+  const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15,  //
+                                         0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
+  for (int64_t k = 0; k < taps; ++k) {
+    const __m128i codes =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + k * kCodeChannels));
+    const __m256i wide = _mm256_shuffle_epi8(_mm256_cvtepi8_epi16(codes), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.even_and_odd[k]), wide);
+  }
+}
+
+__m256i* lanesOf(CodeSums& sums, int64_t channel, int64_t vector) {
+  return reinterpret_cast<__m256i*>(sums[channel][vector]);
+}
+
+// Adds the taps [begin, begin + taps), whose weights are `pairs`, to what sums hold.
 template <int kVectors>
-void multiplyVectors(const CodeProduct& p, int64_t first, CodeSums& sums) {
+void multiplyVectors(const CodeProduct& p, const WeightPairs& pairs, int64_t begin, int64_t taps,
+                     int64_t first, CodeSums& sums) {
   const __m256i low_bytes = _mm256_set1_epi16(0xff);
   __m256i sum[kCodeChannels][kVectors];
   const uint32_t* source[kVectors];
   for (int v = 0; v < kVectors; ++v) source[v] = p.source + p.start[first + v];
   for (int c = 0; c < kCodeChannels; ++c) {
-    for (int v = 0; v < kVectors; ++v) sum[c][v] = _mm256_setzero_si256();
+    for (int v = 0; v < kVectors; ++v) {
+      sum[c][v] = begin == 0 ? _mm256_setzero_si256()
+                             : _mm256_loadu_si256(lanesOf(sums, c, first + v));
+    }
   }
-  const uint32_t* w = p.weights;
-  for (int64_t k = 0; k < p.taps; ++k, w += kCodeChannels) {
+  const int64_t* offset = p.offset + begin;
+  for (int64_t k = 0; k < taps; ++k) {
     __m256i even[kVectors], odd[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      const __m256i x =
-          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source[v] + p.offset[k]));
+      const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source[v] + offset[k]));
       even[v] = _mm256_and_si256(x, low_bytes);
       odd[v] = _mm256_srli_epi16(x, 8);
     }
     for (int c = 0; c < kCodeChannels; ++c) {
-      const __m256i both = _mm256_set1_epi32(static_cast<int32_t>(w[c]));
-      const __m256i w_even = _mm256_srai_epi16(_mm256_slli_epi16(both, 8), 8);
-      const __m256i w_odd = _mm256_srai_epi16(both, 8);
+      const __m256i w_even = _mm256_set1_epi32(pairs.even_and_odd[k][c][0]);
+      const __m256i w_odd = _mm256_set1_epi32(pairs.even_and_odd[k][c][1]);
       for (int v = 0; v < kVectors; ++v) {
-        const __m256i pair = _mm256_add_epi32(_mm256_madd_epi16(even[v], w_even),
-                                              _mm256_madd_epi16(odd[v], w_odd));
-        sum[c][v] = _mm256_add_epi32(sum[c][v], pair);
+        sum[c][v] = _mm256_add_epi32(sum[c][v], _mm256_madd_epi16(even[v], w_even));
+        sum[c][v] = _mm256_add_epi32(sum[c][v], _mm256_madd_epi16(odd[v], w_odd));
       }
     }
   }
   for (int c = 0; c < kCodeChannels; ++c) {
-    for (int v = 0; v < kVectors; ++v) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums[c][first + v]), sum[c][v]);
-    }
+    for (int v = 0; v < kVectors; ++v) _mm256_storeu_si256(lanesOf(sums, c, first + v), sum[c][v]);
   }
 }
 
 }  // namespace
 
 void multiplyCodes(const CodeProduct& p, CodeSums& sums) {
-  for (int64_t v = 0; v < p.vectors; v += 2) multiplyVectors<2>(p, v, sums);
+  WeightPairs pairs;
+  for (int64_t begin = 0; begin == 0 || begin < p.taps; begin += kTapsAtOnce) {
+    const int64_t taps = std::min(kTapsAtOnce, p.taps - begin);
+    expand(p.weights + begin * kCodeChannels, taps, pairs);
+    for (int64_t v = 0; v < p.vectors; v += 2) {
+      multiplyVectors<2>(p, pairs, begin, taps, v, sums);
+    }
+  }
 }
 #else
 void multiplyCodes(const CodeProduct& p, CodeSums& sums) {

@@ -190,7 +190,8 @@ struct RowCut {
     const S* from = row + begin;
     int64_t i = first;
     if (step == 1) {
-      for (; i + kLanes <= end; i += kLanes) copyLanes(from + i, out + i, value);
+      copyVectors<kLanes>(from, out, i, value);
+      copyVectors<kLanes / 2>(from, out, i, value);
     } else if (step == 2) {
       // The compiler has vector instructions for a stride that it knows.
       for (; i < end; ++i) out[i] = value(from[i * 2]);
@@ -207,10 +208,18 @@ struct RowCut {
   static void zero(T* out, int64_t from, int64_t to) {
     for (int64_t i = from; i < to; i += kLanes) Lanes<T>::broadcast(0).store(out + i);
   }
+  // Elements [i, end), of which those before may be copied again, where they fill a vector.
+  template <int kSize, class S, class T, class Value>
+  void copyVectors(const S* from, T* out, int64_t& i, const Value& value) const {
+    for (; i + kSize <= end; i += kSize) copyLanes<kSize>(from + i, out + i, value);
+    if (i == end || end - first < kSize) return;
+    copyLanes<kSize>(from + end - kSize, out + end - kSize, value);
+    i = end;
+  }
   // A loop of constant length is vector instructions, whatever T.
-  template <class S, class T, class Value>
+  template <int kSize, class S, class T, class Value>
   static void copyLanes(const S* from, T* to, const Value& value) {
-    for (int i = 0; i < kLanes; ++i) to[i] = value(from[i]);
+    for (int i = 0; i < kSize; ++i) to[i] = value(from[i]);
   }
 };
 

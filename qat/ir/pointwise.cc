@@ -101,7 +101,12 @@ void PointwiseProgram::layOut() {
   inner_ = dims.empty() ? 1 : dims[0];
   for (size_t axis = dims.size(); axis-- > 1;) row_dims_.push_back(dims[axis]);
   for (const std::vector<int64_t>& own : merged) {
-    Operand operand{{}, !own.empty() && own[0] == 1};
+    Operand operand{{}, !own.empty() && own[0] == 1, true};
+    int64_t elements = 1;
+    for (size_t axis = 0; axis < dims.size(); ++axis) {
+      operand.is_whole = operand.is_whole && own[axis] == elements;
+      elements *= dims[axis];
+    }
     for (size_t axis = dims.size(); axis-- > 1;) operand.row_strides.push_back(own[axis]);
     operands_.push_back(std::move(operand));
   }

@@ -32,6 +32,7 @@ class PointwiseProgram {
   struct Operand {
     std::vector<int64_t> row_strides;  // one for each of `row_dims`, elements
     bool is_row;                       // stride 1 along a row
+    bool is_whole;                     // of the result's shape: element i is element i
   };
 
   // Programs whose operands are broadcast along more axes than that in turn are not run.

@@ -8,6 +8,7 @@
 #include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
+#include "qat/passes/quantized_pairs.h"
 #include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
@@ -140,6 +141,7 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
   if (mode == Mode::kEvaluate) runPass(graph, "round-biases", roundBiases);
+  runPass(graph, "pairs-to-fake-quantize", pairsToFakeQuantize);
   // In front of bind-shapes, which folds the weights' quantizers away.
   runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);

@@ -63,8 +63,8 @@ def network(block, channels, blocks, images, stem_stride):
 NETWORKS = {
     "residual_28": (Residual, 16, 2, 1, 28, 1),
     "inverted_residual_28": (InvertedResidual, 16, 2, 1, 28, 2),
-    "residual_32": (Residual, 16, 2, 3, 32, 1),
-    "inverted_residual_32": (InvertedResidual, 24, 2, 3, 32, 2),
+    "residual_32": (Residual, 16, 2, 3, 32, 2),
+    "inverted_residual_32": (InvertedResidual, 16, 2, 3, 32, 2),
 }
 
 

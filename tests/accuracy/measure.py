@@ -96,7 +96,8 @@ class Measurement:
 
     def fp32(self, seed, path):
         network = os.path.join(datasets.TESTDATA, self.network + ".onnx")
-        self.train(network, path, self.args.fp32_steps, self.args.lr, seed, "--init", "random")
+        if not os.path.exists(path):
+            self.train(network, path, self.args.fp32_steps, self.args.lr, seed, "--init", "random")
         return self.evaluated(path)
 
     def baseline(self, seed, fp32):
@@ -145,9 +146,10 @@ class Measurement:
         return {"right": self.right(classes)}
 
     def measure(self, seed, column):
-        fp32 = self.path(f"fp32-{self.network}-{seed}.onnx")
+        first = 1 if self.args.one_fp32 else seed
+        fp32 = self.path(f"fp32-{self.network}-{first}.onnx")
         if column == "FP32":
-            return self.fp32(seed, fp32)
+            return self.fp32(first, fp32)
         if column == "baseline":
             return self.baseline(seed, fp32)
         if column == PYTORCH:
@@ -223,7 +225,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--columns", default="*", help="which, comma-separated patterns")
     parser.add_argument("--fp32-steps", type=int, default=4690)
-    parser.add_argument("--steps", type=int, default=700, help="of QAT and of the baseline")
+    parser.add_argument("--one-fp32", action="store_true",
+                        help="all seeds start from the first one's FP32")
+    parser.add_argument("--steps", type=int, default=469, help="of QAT and of the baseline")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.1, help="of FP32")
     parser.add_argument("--qat-lr", type=float, default=0.01, help="behind it")

@@ -46,24 +46,26 @@ class PointwiseRun {
   // `target`, of the result's size, values are written there, too.
   template <class Sink>
   void run(int64_t begin, int64_t end, float* target, Sink&& sink) {
-    const int64_t inner = program_.inner();
-    while (begin < end) {
-      const int64_t at = begin % inner;
-      const int64_t n = std::min({kPointwiseBlock, inner - at, end - begin});
-      const float* values = block(begin / inner, at, n, target == nullptr ? nullptr : target + begin);
-      sink(begin, values, n);
-      begin += n;
+    for (; begin < end; begin += kPointwiseBlock) {
+      const int64_t n = std::min(kPointwiseBlock, end - begin);
+      sink(begin, block(begin, n, target == nullptr ? nullptr : target + begin), n);
     }
   }
 
  private:
+  // Elements of one row, which are elements [at, at + n) of a block.
+  struct Segment {
+    int64_t row, in_row;
+    int64_t at, n;
+  };
+
   // Operators compute whole vectors: those behind the last element are made up.
   static int64_t roundedUp(int64_t n) { return (n + 7) / 8 * 8; }
 
-  const float* block(int64_t row, int64_t at, int64_t n, float* target) {
+  const float* block(int64_t begin, int64_t n, float* target) {
     const bool whole = n % 8 == 0;
     const float* slot[kMaxSlots];
-    prepareOperands(row, at, n, slot);
+    prepareOperands(begin, n, slot);
     for (const PointwiseProgram::Step& step : program_.steps()) {
       const bool last = &step == &program_.steps().back();
       float* out = last && target != nullptr && whole ? target : own(step.out);
@@ -81,52 +83,100 @@ class PointwiseRun {
     return result;
   }
 
-  void prepareOperands(int64_t row, int64_t at, int64_t n, const float** slot) {
-    const std::vector<int64_t>& dims = program_.rowDims();
-    int64_t index[PointwiseProgram::kMostRowDims] = {};
-    for (size_t k = dims.size(); k-- > 0;) {
-      index[k] = row % dims[k];
-      row /= dims[k];
-    }
-    for (size_t k = 0; k < program_.operands().size(); ++k) {
-      const PointwiseProgram::Operand& operand = program_.operands()[k];
-      int64_t offset = operand.is_row ? at : 0;
-      for (size_t axis = 0; axis < dims.size(); ++axis) {
-        offset += index[axis] * operand.row_strides[axis];
+  void prepareOperands(int64_t begin, int64_t n, const float** slot) {
+    const std::vector<PointwiseProgram::Operand>& operands = program_.operands();
+    const int64_t inner = program_.inner();
+    const int64_t in_row = begin % inner;
+    const bool is_one_row = n <= inner - in_row;
+    int64_t offsets[kMaxPointwiseInputs];
+    rowOffsets(begin / inner, offsets);
+    for (size_t k = 0; k < operands.size(); ++k) {
+      if (operands[k].is_whole) {
+        slot[k] = neighbours(k, begin, n);
+      } else if (is_one_row && operands[k].is_row) {
+        slot[k] = neighbours(k, offsets[k] + in_row, n);
+      } else if (is_one_row) {
+        slot[k] = repeated(k, offsets[k], n);
+      } else {
+        slot[k] = own(static_cast<int>(k));
+        filled_[k] = -1;
       }
-      slot[k] = prepared(k, operand.is_row, offset, n);
+    }
+    if (is_one_row) return;
+    Segment segment{begin / inner, in_row, 0, inner - in_row};
+    while (true) {
+      for (size_t k = 0; k < operands.size(); ++k) {
+        if (!operands[k].is_whole) copySegment(k, offsets[k], segment);
+      }
+      segment = {segment.row + 1, 0, segment.at + segment.n,
+                 std::min(inner, n - segment.at - segment.n)};
+      if (segment.n == 0) break;
+      rowOffsets(segment.row, offsets);
+    }
+    for (size_t k = 0; k < operands.size(); ++k) {
+      if (!operands[k].is_whole) clearBehind(own(static_cast<int>(k)), n);
     }
   }
 
-  const float* prepared(size_t k, bool is_row, int64_t offset, int64_t n) {
-    const TensorView& view = operands_[k];
-    float* own_block = own(static_cast<int>(k));
-    if (!is_row) {
-      fill(k, view, offset, n, own_block);
-      return own_block;
+  // Where each operand's elements of a row begin.
+  void rowOffsets(int64_t row, int64_t* offsets) const {
+    const std::vector<int64_t>& dims = program_.rowDims();
+    const size_t count = program_.operands().size();
+    std::fill(offsets, offsets + count, 0);
+    for (size_t axis = dims.size(); axis-- > 0;) {
+      const int64_t index = row % dims[axis];
+      row /= dims[axis];
+      for (size_t k = 0; k < count; ++k) {
+        offsets[k] += index * program_.operands()[k].row_strides[axis];
+      }
     }
+  }
+
+  static void clearBehind(float* block, int64_t n) { std::fill(block + n, block + roundedUp(n), 0.0f); }
+
+  float element(size_t k, int64_t offset) const {
+    const TensorView& view = operands_[k];
+    return view.type == ElementType::kUint8 ? static_cast<float>(view.data<uint8_t>()[offset])
+                                            : view.data<float>()[offset];
+  }
+
+  // The operand's elements from `offset` on as floats.
+  void copy(size_t k, int64_t offset, int64_t n, float* to) const {
+    const TensorView& view = operands_[k];
     if (view.type == ElementType::kUint8) {
       const uint8_t* from = view.data<uint8_t>() + offset;
-      for (int64_t i = 0; i < n; ++i) own_block[i] = from[i];
-      std::fill(own_block + n, own_block + roundedUp(n), 0.0f);
-      return own_block;
+      for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+    } else {
+      std::memcpy(to, view.data<float>() + offset, static_cast<size_t>(n) * sizeof(float));
     }
-    const float* from = view.data<float>() + offset;
-    if (n % 8 == 0) return from;
-    std::memcpy(own_block, from, static_cast<size_t>(n) * sizeof(float));
-    std::fill(own_block + n, own_block + roundedUp(n), 0.0f);
+  }
+
+  const float* neighbours(size_t k, int64_t offset, int64_t n) {
+    const TensorView& view = operands_[k];
+    if (view.type == ElementType::kFloat && n % 8 == 0) return view.data<float>() + offset;
+    float* own_block = own(static_cast<int>(k));
+    copy(k, offset, n, own_block);
+    clearBehind(own_block, n);
     return own_block;
   }
 
   // One number for the whole block; it is still there where the block before had the same.
-  void fill(size_t k, const TensorView& view, int64_t offset, int64_t n, float* to) {
-    if (filled_[k] == offset && filled_count_[k] >= n) return;
-    const float value = view.type == ElementType::kUint8
-                            ? static_cast<float>(view.data<uint8_t>()[offset])
-                            : view.data<float>()[offset];
-    std::fill(to, to + roundedUp(n), value);
+  const float* repeated(size_t k, int64_t offset, int64_t n) {
+    float* own_block = own(static_cast<int>(k));
+    if (filled_[k] == offset && filled_count_[k] >= n) return own_block;
+    std::fill(own_block, own_block + roundedUp(n), element(k, offset));
     filled_[k] = offset;
     filled_count_[k] = n;
+    return own_block;
+  }
+
+  void copySegment(size_t k, int64_t row_offset, const Segment& segment) {
+    float* to = own(static_cast<int>(k)) + segment.at;
+    if (program_.operands()[k].is_row) {
+      copy(k, row_offset + segment.in_row, segment.n, to);
+    } else {
+      std::fill(to, to + segment.n, element(k, row_offset));
+    }
   }
 
   float* own(int slot) { return scratch_ + slot * kPointwiseBlock; }
