@@ -32,8 +32,14 @@ SIDES = {"fashion_mnist": 28, "cifar10": 32}
 OBSERVERS = ["moving_average_min_max", "min_max", "percentile", "mse", "entropy"]
 
 W4A8 = {"weight": {"bits": 4}}
-W4A4 = {"weight": {"bits": 4}, "activation": {"bits": 4}}
-LSQ4 = {"weight": {"bits": 4, "observer": "lsq"}, "activation": {"bits": 4, "observer": "lsq"}}
+# The image and the last layer keep 8 bits, as Esser 2020 (LSQ) has it.
+ENDS = [{"op_type": "input",
+         "activation": {"bits": 8, "observer": "moving_average_min_max"}},
+        {"op_type": "Gemm", "weight": {"bits": 8, "observer": "max"},
+         "activation": {"bits": 8, "observer": "moving_average_min_max"}}]
+W4A4 = {"weight": {"bits": 4}, "activation": {"bits": 4}, "overrides": ENDS}
+LSQ4 = {"weight": {"bits": 4, "observer": "lsq"}, "activation": {"bits": 4, "observer": "lsq"},
+        "overrides": ENDS}
 
 # Column: the recipe, and whether it trains.
 COLUMNS = {f"PTQ {name}": ({"activation": {"observer": name}}, False) for name in OBSERVERS}

@@ -6,12 +6,12 @@ usage: pytorch_fx.py DATASET NETWORK MODEL.onnx CLASSES.txt [options]
 Starts from the weights of MODEL.onnx, an FP32 network of export_networks.py trained by simaqat, and
 takes the samples in the order, and with the random transforms, in which `simaqat train --seed` has
 them; SGD, learning rate and its schedule are the same too. Trains with the default QAT configuration
-for x86 processors (fbgemm), converts, and writes the class of each test image. Needs python3-torch,
+for x86 processors (fbgemm) and writes the class of each test image, in evaluation, fake-quantized:
+Debian's PyTorch has no integer kernels to convert to. Needs python3-torch,
 python3-onnx and what datasets.py needs.
 """
 
 import argparse
-import copy
 import math
 import sys
 import time
@@ -20,8 +20,8 @@ import onnx
 import onnx.numpy_helper
 import torch
 import torch.nn.functional as F
-from torch.ao.quantization import get_default_qat_qconfig_mapping
-from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
+from torch.ao.quantization import disable_observer, get_default_qat_qconfig_mapping
+from torch.ao.quantization.quantize_fx import prepare_qat_fx
 
 import datasets
 import export_networks
@@ -61,7 +61,6 @@ def train(model, data, args):
 
 
 def classes_of(model, data):
-    model.eval()
     result = []
     with torch.no_grad():
         for at in range(0, len(data.test_labels), 250):
@@ -91,13 +90,13 @@ def main():
     load_weights(model, args.model)
     start = time.monotonic()
     if not args.float:
-        torch.backends.quantized.engine = "fbgemm"
         example = (torch.from_numpy(data.normalized(data.test_images[:1])),)
         model = prepare_qat_fx(model.train(), get_default_qat_qconfig_mapping("fbgemm"), example)
     train(model, data, args)
     print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
+    model.eval()
     if not args.float:
-        model = convert_fx(copy.deepcopy(model).eval())
+        model.apply(disable_observer)
     with open(args.classes, "w") as file:
         file.writelines(f"{k}\n" for k in classes_of(model, data))
 

@@ -185,6 +185,20 @@ TEST_CASE("approximations that cannot be") {
   CHECK(countNodes(scaffolded(kGelu, {with_range}), "simaqat::TableLookup") == 1);
 }
 
+TEST_CASE("samples that cannot be") {
+  const auto fails = [](const std::string& values, const char* words) {
+    const Graph graph = parse(R"(
+      input %x : float[2]
+      constant %p : float[1] = [0]
+      constant %v : float)" + values + R"(
+      %y = simaqat::PiecewiseLinear(%x, %p, %v)
+      output y = %y)");
+    CHECK_THROWS_WITH(run(graph, {Tensor::of<float>({2}, {0, 1})}), Catch::Matchers::Contains(words));
+  };
+  fails("[1] = [0]", "2 points or more");
+  fails("[2] = [0, 1]", "as many values");
+}
+
 TEST_CASE("slopes of tables and lines") {
   const std::string text = R"(
     input %x : float[6]

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 
+#include "kernels/wide_sum.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
@@ -43,19 +45,41 @@ class Formula {
         qmax_(static_cast<float>(spec.qmax)),
         origin_(spec.learnsOffset() ? qmin_ : zero_point) {}
 
-  void add(float x, float dy, Sums& sums) const {
-    const float quotient = x / scale_;
-    const float code = quotient + zero_;
-    if (code >= qmin_ && code <= qmax_) {
-      sums.scale += static_cast<double>(dy) * (std::nearbyint(quotient) - quotient);
-    } else {
-      sums.scale += static_cast<double>(dy) * ((code < qmin_ ? qmin_ : qmax_) - origin_);
-      sums.offset += dy;
+  // Adds the part of n neighbours.
+  void add(const float* x, const float* dy, int64_t n) {
+    for (; n > 0; n -= kBlock, x += kBlock, dy += kBlock) addBlock(x, dy, std::min(n, kBlock));
+  }
+  Sums sums() const { return {scale_sum_.total(), offset_sum_.total()}; }
+
+ private:
+  static constexpr int64_t kBlock = 256;
+
+  void addBlock(const float* x, const float* dy, int64_t n) {
+    float factor[kBlock];
+    float beyond[kBlock];  // dy where the code is beyond its range
+    for (int64_t i = 0; i < n; ++i) {
+      const float quotient = x[i] / scale_;
+      const float code = quotient + zero_;
+      const bool is_within = (code >= qmin_) & (code <= qmax_);
+      const float limit = code < qmin_ ? qmin_ : qmax_;
+      factor[i] = is_within ? std::nearbyint(quotient) - quotient : limit - origin_;
+      beyond[i] = is_within ? 0.0f : dy[i];
+    }
+    using kernels::loadDouble4;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+      scale_sum_.add(loadDouble4(dy + i) * loadDouble4(factor + i),
+                     loadDouble4(dy + i + 4) * loadDouble4(factor + i + 4));
+      offset_sum_.add(loadDouble4(beyond + i), loadDouble4(beyond + i + 4));
+    }
+    for (; i < n; ++i) {
+      scale_sum_.add(static_cast<double>(dy[i]) * factor[i]);
+      offset_sum_.add(static_cast<double>(beyond[i]));
     }
   }
 
- private:
   float scale_, zero_, qmin_, qmax_, origin_;
+  kernels::WideSum scale_sum_, offset_sum_;
 };
 
 void evaluate(const EvalContext& c) {
@@ -68,15 +92,16 @@ void evaluate(const EvalContext& c) {
   auto* sums = reinterpret_cast<Sums*>(c.workspace);
   c.pool.run(layout.channels * pieces, [&](int64_t tile, int) {
     const int64_t channel = tile / pieces;
-    const Formula formula(spec, c.in(2).data<float>()[channel], c.in(3).data<float>()[channel]);
-    Sums sum;
+    Formula formula(spec, c.in(2).data<float>()[channel], c.in(3).data<float>()[channel]);
     const int64_t end = std::min(elements, (tile % pieces + 1) * kGrain);
-    for (int64_t i = tile % pieces * kGrain; i < end; ++i) {
-      const int64_t at =
-          (i / layout.inner * layout.channels + channel) * layout.inner + i % layout.inner;
-      formula.add(x[at], dy[at], sum);
+    for (int64_t i = tile % pieces * kGrain; i < end;) {
+      const int64_t in_row = i % layout.inner;
+      const int64_t n = std::min(layout.inner - in_row, end - i);
+      const int64_t at = (i / layout.inner * layout.channels + channel) * layout.inner + in_row;
+      formula.add(x + at, dy + at, n);
+      i += n;
     }
-    sums[tile] = sum;
+    sums[tile] = formula.sums();
   });
   const int64_t samples = spec.is_weight ? 1 : std::max<int64_t>(c.in(1).dim(0), 1);
   for (int64_t channel = 0; channel < layout.channels; ++channel) {

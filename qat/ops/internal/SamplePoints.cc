@@ -9,7 +9,9 @@ namespace {
 
 void infer(InferContext& c) {
   const auto& attributes = c.node.attributes<SamplePointsAttributes>();
-  if (attributes.count < 2) c.node.fail("count is {}, expected 2 or more", attributes.count);
+  if (attributes.count < 2 || attributes.count > kMostSamplePoints) {
+    c.node.fail("count is {}, expected 2 to {}", attributes.count, kMostSamplePoints);
+  }
   c.setOutput(0, c.input(0).element, Shape{attributes.count});
 }
 

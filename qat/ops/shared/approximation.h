@@ -44,20 +44,15 @@ class Samples {
   T step_;
 };
 
-inline void inferSampled(InferContext& c) {
-  for (size_t i : {kSampledPoints, kSampledValues}) {
-    c.expectRank(i, 1);
-    c.expectElement(i, c.input(kSampledX).element);
-    const Shape* shape = c.shape(i);
-    if (shape == nullptr || !(*shape)[0].known()) continue;
-    if ((*shape)[0].value < 2) c.node.fail("input {}: expected 2 points or more", i);
-  }
-  c.setOutput(0, c.input(kSampledX).element, c.input(kSampledX).shape);
-}
+void inferSampled(InferContext& c);
+
+// Samples are read without further checks.
+void checkSamples(const EvalContext& c);
 
 // out = f(samples, x); NaN stays NaN.
 template <class F>
 void evaluateSampled(const EvalContext& c, F f) {
+  checkSamples(c);
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     mapUnary<T, T>(c, [samples = Samples<T>(c), f](T x) { return std::isnan(x) ? x : f(samples, x); });

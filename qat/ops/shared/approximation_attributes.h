@@ -5,6 +5,9 @@
 
 namespace simaqat::ops {
 
+// Of points, so that a file cannot ask for more memory than there is.
+constexpr int64_t kMostSamplePoints = (1 << 16) + 1;
+
 // `count` points at equal distances, of a quantizer's codes from `first` to `last`, which are
 // numbers themselves where its scale is 1 and its zero point 0.
 struct SamplePointsAttributes {
