@@ -309,10 +309,9 @@ void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const fl
                    float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
   trainGrad(shape, dx, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
             [&](int64_t first, int64_t last, int64_t begin, int64_t end, int worker) {
-              for (int64_t n = begin; n < end; ++n) {
-                const int64_t image = n * shape.channels;
-                writer.write((image + first) * shape.inner, (image + last) * shape.inner, worker);
-              }
+              const int64_t image = shape.channels * shape.inner;
+              writer.write(begin * image + first * shape.inner, (last - first) * shape.inner, image,
+                           end - begin, worker);
             });
 }
 

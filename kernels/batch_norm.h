@@ -42,12 +42,13 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
                    const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                    float* dbeta, ThreadPool& pool);
 
-// The same where dy is made as it is needed: write(begin, end, worker) puts its elements [begin, end)
-// where dx's will be. It is called once for each element.
+// The same where dy is made as it is needed: write(begin, size, step, count, worker) puts its elements
+// [begin + i * step, begin + i * step + size), for i in [0, count), where dx's will be. Each element
+// is asked for once.
 class GradientWriter {
  public:
   virtual ~GradientWriter() = default;
-  virtual void write(int64_t begin, int64_t end, int worker) = 0;
+  virtual void write(int64_t begin, int64_t size, int64_t step, int64_t count, int worker) = 0;
 };
 void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const float* x,
                    const float* gamma, const float* saved_mean, const float* saved_inv_std,

@@ -175,8 +175,8 @@ struct RowCut {
       : begin(begin),
         step(step),
         count(count),
-        first(std::clamp<int64_t>(ceilDiv(-begin, step), 0, count)),
-        end(std::clamp<int64_t>(ceilDiv(size - begin, step), first, count)) {}
+        first(std::clamp<int64_t>(stepsTo(-begin), 0, count)),
+        end(std::clamp<int64_t>(stepsTo(size - begin), first, count)) {}
 
   template <class T>
   void zero(T* out) const {
@@ -203,6 +203,8 @@ struct RowCut {
   int64_t first, end;  // the part that is inside
 
  private:
+  // There is a cut for each plane, which may be small: a division is worth leaving out.
+  int64_t stepsTo(int64_t index) const { return step == 1 ? index : ceilDiv(index, step); }
   // Whole vectors, of which the last may reach beyond `to`.
   template <class T>
   static void zero(T* out, int64_t from, int64_t to) {
@@ -230,18 +232,23 @@ template <class Rows, class T>
 void fillBuffer(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
                 const Rows& rows, int64_t channel, int64_t channels, T* buffer) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
+  // Planes may be small: what is the same for all is not computed for each.
   const int64_t columns = tiling.phaseColumns(a2);
+  const int64_t row_phases = a1.phases();
+  const int64_t column_phases = a2.phases();
+  const int64_t phase_size = (tiling.rows + a1.reach()) * tiling.row_stride;
+  const int64_t phase_rows = range.rows + a1.reach();
   for (int64_t n = 0; n < range.images; ++n) {
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t t = 0; t < a0.taps; ++t) {
         const int64_t d = a0.sourceIndex(range.slice, 0, 0) + t * a0.tap_step;
         const bool slice_exists = d >= 0 && d < a0.size;
         T* out = buffer + n * tiling.image_floats + c * tiling.channel_stride + t * tiling.slice;
-        for (int64_t q = 0; q < a2.phases(); ++q) {
+        for (int64_t q = 0; q < column_phases; ++q) {
           const RowCut cut(a2.size, a2.sourceIndex(range.column, 0, q), a2.step, columns);
-          for (int64_t p = 0; p < a1.phases(); ++p) {
-            T* to = out + p * (tiling.rows + a1.reach()) * tiling.row_stride + q * columns;
-            for (int64_t r = 0; r < range.rows + a1.reach(); ++r, to += tiling.row_stride) {
+          for (int64_t p = 0; p < row_phases; ++p) {
+            T* to = out + p * phase_size + q * columns;
+            for (int64_t r = 0; r < phase_rows; ++r, to += tiling.row_stride) {
               const int64_t h = a1.sourceIndex(range.row, r, p);
               if (slice_exists && h >= 0 && h < a1.size) {
                 rows.copy(range.image + n, channel + c, (d * a1.size + h) * a2.size, cut, to);

@@ -78,6 +78,49 @@ TEST_CASE("elementwise operators of one shape become one node") {
                 {randomTensor({3, 5, 40}, 1), randomTensor({3, 5, 40}, 2), randomTensor({5, 1}, 3)});
 }
 
+TEST_CASE("blocks of many short rows, with operands broadcast in every way") {
+  const Graph graph = parse(R"(
+    input %a : float[9, 64, 5, 5]
+    input %b : float[9, 64, 5, 5]
+    input %channels : float[64, 1, 1]
+    input %places : float[5, 5]
+    input %images : float[9, 1, 1, 1]
+    input %one : float[]
+    %s = Add(%a, %channels)
+    %m = Mul(%s, %places)
+    %t = Sub(%m, %images)
+    %u = Mul(%t, %channels)
+    %v = Mul(%u, %one)
+    %y = Add(%v, %b)
+    output y = %y)");
+  const Graph after = fused(graph);
+  CHECK(after.nodes().size() == 1);
+  checkSameBits(graph, after,
+                {randomTensor({9, 64, 5, 5}, 1), randomTensor({9, 64, 5, 5}, 2),
+                 randomTensor({64, 1, 1}, 3), randomTensor({5, 5}, 4),
+                 randomTensor({9, 1, 1, 1}, 5), randomTensor({}, 6)});
+}
+
+TEST_CASE("a training step of small images has the same bits fused") {
+  for (const char* dims : {"4, 48, 4, 4", "6, 40, 7, 7", "3, 17, 14, 14", "5, 3, 2, 9"}) {
+    INFO(dims);
+    std::string text = kStep;
+    const std::string channels = std::string(dims).substr(3, std::string(dims).find(',', 3) - 3);
+    for (size_t at; (at = text.find("4, 6, 9, 7")) != std::string::npos;) text.replace(at, 10, dims);
+    for (size_t at; (at = text.find("[6]")) != std::string::npos;) {
+      text.replace(at, 3, "[" + channels + "]");
+    }
+    const Graph graph = parse(text);
+    Graph after = graph.clone();
+    splitBatchNorms(after);
+    fusePointwise(after);
+    removeDeadCode(after);
+    CHECK(countNodes(after, "simaqat::PointwiseBatchNormGradient") == 1);
+    const std::vector<int64_t> shape = graph.inputs[0]->type.dims();
+    checkSameBits(graph, after, {randomTensor(shape, 1), randomTensor(shape, 2)});
+  }
+}
+
 TEST_CASE("rows of any length, and numbers that are not finite, have the same bits fused") {
   for (const int64_t length : {16, 17, 49, 512, 1031}) {
     const Graph graph = parse(fmt::format(R"(

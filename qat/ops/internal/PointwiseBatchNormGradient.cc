@@ -16,9 +16,12 @@ void infer(InferContext& c) {
 class ProgramWriter final : public kernels::GradientWriter {
  public:
   explicit ProgramWriter(const EvalContext& c) : context_(c) {}
-  void write(int64_t begin, int64_t end, int worker) override {
-    PointwiseRun(context_, kOperands, worker)
-        .run(begin, end, context_.out().data<float>(), [](int64_t, const float*, int64_t) {});
+  void write(int64_t begin, int64_t size, int64_t step, int64_t count, int worker) override {
+    PointwiseRun run(context_, kOperands, worker);
+    for (int64_t i = 0; i < count; ++i, begin += step) {
+      run.run(begin, begin + size, context_.out().data<float>(),
+              [](int64_t, const float*, int64_t) {});
+    }
   }
 
  private:

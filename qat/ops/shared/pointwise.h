@@ -38,9 +38,7 @@ class PointwiseRun {
       : program_(programOf(c.node)),
         operands_(&c.inputs[first_operand]),
         scratch_(reinterpret_cast<float*>(c.workspace) +
-                 worker * program_.slots() * kPointwiseBlock) {
-    std::fill(filled_, filled_ + kMaxPointwiseInputs, -1);
-  }
+                 worker * program_.slots() * kPointwiseBlock) {}
 
   // Calls sink(at, values, n) for successive blocks of the elements [begin, end). With a
   // `target`, of the result's size, values are written there, too.
@@ -53,10 +51,22 @@ class PointwiseRun {
   }
 
  private:
-  // Elements of one row, which are elements [at, at + n) of a block.
+  // Of the row, elements [in_row, in_row + n), which are elements [at, at + n) of a block.
   struct Segment {
-    int64_t row, in_row;
-    int64_t at, n;
+    int64_t in_row, at, n;
+  };
+  // What an operand's block holds: the number at an offset, n times, or, from an element of a row on,
+  // the numbers of rows. Nothing that is worth keeping where the offset is -1.
+  struct Filling {
+    int64_t offset = -1, in_row = -1, n = 0;
+    bool operator==(const Filling& other) const {
+      return offset == other.offset && in_row == other.in_row && n == other.n;
+    }
+  };
+  // A row of the result, and where each operand's elements of it begin.
+  struct Row {
+    int64_t index[PointwiseProgram::kMostRowDims];
+    int64_t offset[kMaxPointwiseInputs];
   };
 
   // Operators compute whole vectors: those behind the last element are made up.
@@ -88,47 +98,71 @@ class PointwiseRun {
     const int64_t inner = program_.inner();
     const int64_t in_row = begin % inner;
     const bool is_one_row = n <= inner - in_row;
-    int64_t offsets[kMaxPointwiseInputs];
-    rowOffsets(begin / inner, offsets);
+    Row row;
+    find(begin / inner, row);
     for (size_t k = 0; k < operands.size(); ++k) {
       if (operands[k].is_whole) {
         slot[k] = neighbours(k, begin, n);
       } else if (is_one_row && operands[k].is_row) {
-        slot[k] = neighbours(k, offsets[k] + in_row, n);
+        slot[k] = neighbours(k, row.offset[k] + in_row, n);
       } else if (is_one_row) {
-        slot[k] = repeated(k, offsets[k], n);
+        slot[k] = repeated(k, row.offset[k], n);
       } else {
         slot[k] = own(static_cast<int>(k));
-        filled_[k] = -1;
       }
     }
-    if (is_one_row) return;
-    Segment segment{begin / inner, in_row, 0, inner - in_row};
-    while (true) {
-      for (size_t k = 0; k < operands.size(); ++k) {
-        if (!operands[k].is_whole) copySegment(k, offsets[k], segment);
-      }
-      segment = {segment.row + 1, 0, segment.at + segment.n,
-                 std::min(inner, n - segment.at - segment.n)};
-      if (segment.n == 0) break;
-      rowOffsets(segment.row, offsets);
-    }
+    if (!is_one_row) prepareRows(in_row, n, row);
+  }
+
+  // The operands that are not whole, for a block of several rows.
+  void prepareRows(int64_t in_row, int64_t n, Row& row) {
+    const std::vector<PointwiseProgram::Operand>& operands = program_.operands();
+    const int64_t inner = program_.inner();
+    // Rows that only the last axis counts are told by where the first one begins.
+    const int64_t rows = (in_row + n + inner - 1) / inner;
+    const bool is_told = row.index[program_.rowDims().size() - 1] + rows <= program_.rowDims().back();
+    size_t changing[kMaxPointwiseInputs];
+    size_t count = 0;
     for (size_t k = 0; k < operands.size(); ++k) {
-      if (!operands[k].is_whole) clearBehind(own(static_cast<int>(k)), n);
+      if (operands[k].is_whole) continue;
+      const Filling filling{is_told && !operands[k].is_row ? row.offset[k] : -1, in_row, n};
+      if (filling.offset < 0 || !(filling == filled_[k])) changing[count++] = k;
+      filled_[k] = filling;
+    }
+    Segment segment{in_row, 0, inner - in_row};
+    while (count > 0 && segment.n > 0) {
+      for (size_t i = 0; i < count; ++i) copySegment(changing[i], row.offset[changing[i]], segment);
+      segment = {0, segment.at + segment.n, std::min(inner, n - segment.at - segment.n)};
+      if (segment.n > 0) advance(row);
+    }
+    for (size_t i = 0; i < count; ++i) clearBehind(own(static_cast<int>(changing[i])), n);
+  }
+
+  void find(int64_t number, Row& row) const {
+    const std::vector<int64_t>& dims = program_.rowDims();
+    const size_t count = program_.operands().size();
+    std::fill(row.offset, row.offset + count, 0);
+    for (size_t axis = dims.size(); axis-- > 0;) {
+      row.index[axis] = number % dims[axis];
+      number /= dims[axis];
+      for (size_t k = 0; k < count; ++k) {
+        row.offset[k] += row.index[axis] * program_.operands()[k].row_strides[axis];
+      }
     }
   }
 
-  // Where each operand's elements of a row begin.
-  void rowOffsets(int64_t row, int64_t* offsets) const {
+  // To the next row, without the divisions that finding it would take.
+  void advance(Row& row) const {
     const std::vector<int64_t>& dims = program_.rowDims();
     const size_t count = program_.operands().size();
-    std::fill(offsets, offsets + count, 0);
     for (size_t axis = dims.size(); axis-- > 0;) {
-      const int64_t index = row % dims[axis];
-      row /= dims[axis];
+      const bool carries = ++row.index[axis] == dims[axis];
+      const int64_t steps = carries ? 1 - dims[axis] : 1;
       for (size_t k = 0; k < count; ++k) {
-        offsets[k] += index * program_.operands()[k].row_strides[axis];
+        row.offset[k] += steps * program_.operands()[k].row_strides[axis];
       }
+      if (!carries) return;
+      row.index[axis] = 0;
     }
   }
 
@@ -163,10 +197,10 @@ class PointwiseRun {
   // One number for the whole block; it is still there where the block before had the same.
   const float* repeated(size_t k, int64_t offset, int64_t n) {
     float* own_block = own(static_cast<int>(k));
-    if (filled_[k] == offset && filled_count_[k] >= n) return own_block;
+    const Filling& filled = filled_[k];
+    if (filled.offset == offset && filled.in_row < 0 && filled.n >= n) return own_block;
     std::fill(own_block, own_block + roundedUp(n), element(k, offset));
-    filled_[k] = offset;
-    filled_count_[k] = n;
+    filled_[k] = {offset, -1, n};
     return own_block;
   }
 
@@ -186,8 +220,7 @@ class PointwiseRun {
   const PointwiseProgram& program_;
   const TensorView* operands_;
   float* scratch_;
-  int64_t filled_[kMaxPointwiseInputs];  // offset of the number an operand's block holds
-  int64_t filled_count_[kMaxPointwiseInputs] = {};
+  Filling filled_[kMaxPointwiseInputs];
 };
 
 // Calls body(begin, end, run) for pieces of the program's elements on the pool.
