@@ -29,6 +29,13 @@ SIMAQAT_INLINE float fakeQuantizedGrad(float x, float dy, float scale, float zer
   return (code >= qmin) & (code <= qmax) ? dy : 0.0f;
 }
 
+// The same where the scale is learned: the mask is decided on the code that is not rounded (LSQ).
+SIMAQAT_INLINE float learnedQuantizerGrad(float x, float dy, float scale, float zero_point,
+                                          float qmin, float qmax) {
+  const float code = x / scale + zero_point;
+  return (code >= qmin) & (code <= qmax) ? dy : 0.0f;
+}
+
 // For codes in an integer type, which has no NaN: that becomes qmin.
 SIMAQAT_INLINE float integerCode(float x, float scale, float zero_point, float qmin, float qmax) {
   const float code = roundedCode(x, scale, zero_point);

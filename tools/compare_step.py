@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
 """Times a training step of simaqat beside PyTorch's, in alternating pairs, and prints a table.
 
-usage: tools/compare_step.py [NET:BATCH ...]     (default: resnet20:64 resnet18:16 mobilenet_v2:16)
-
 Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3), the
 built program, and ../shared/bench/pytorch_step.py. Two threads, random data; each figure is the median
-of PAIRS runs (environment, 3), each of which is the median of its steps.
+of the pairs, each of which is the median of its steps.
 """
-import os
+import argparse
 import pathlib
 import json
 import re
@@ -21,7 +19,7 @@ warnings.filterwarnings("ignore")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "bazel-bin/tools/simaqat"
 PEER = ROOT.parent / "shared/bench/pytorch_step.py"
-PAIRS = int(os.environ.get("PAIRS", "3"))
+NETWORKS = ["resnet20:64", "resnet18:16", "mobilenet_v2:16", "efficientnet_b0:8"]
 
 
 def export(net, path):
@@ -55,21 +53,34 @@ def theirs(net, mode, batch):
             float(re.search(r"step memory (\d+) MiB", out).group(1)))
 
 
+def network_of(text):
+    net, _, batch = text.partition(":")
+    if not net or not batch.isdigit() or int(batch) < 1:
+        raise argparse.ArgumentTypeError(f"expected NETWORK:BATCH, got '{text}'")
+    return net, int(batch)
+
+
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", type=network_of, metavar="NETWORK:BATCH",
+                        default=[network_of(text) for text in NETWORKS],
+                        help="resnet20 or one of torchvision's (default: %s)" % " ".join(NETWORKS))
+    parser.add_argument("--pairs", type=int, default=3)
+    args = parser.parse_args()
     if not PEER.exists() or not PROGRAM.exists():
         sys.exit(f"needs {PEER} and {PROGRAM}")
     print("| network, batch | QAT | FP32 | PyTorch FX QAT | PyTorch FP32 | QAT / FX | QAT / PyTorch FP32 "
           "| step memory, QAT / FX |")
     print("|---|---|---|---|---|---|---|---|")
-    for argument in sys.argv[1:] or ["resnet20:64", "resnet18:16", "mobilenet_v2:16"]:
-        net, batch = argument.split(":")
+    for net, batch in args.networks:
         with tempfile.TemporaryDirectory() as folder:
             source, prepared = f"{folder}/model.onnx", f"{folder}/prepared.onnx"
             export(net, source)
             subprocess.run([PROGRAM, "prepare", source, "-o", prepared, "--quiet"], check=True,
                            capture_output=True)
             runs = [(ours(prepared, batch), theirs(net, "fx", batch), ours(source, batch),
-                     theirs(net, "fp32", batch)) for _ in range(PAIRS)]
+                     theirs(net, "fp32", batch)) for _ in range(args.pairs)]
         qat, fx, float_step, fp32 = (statistics.median(run[k][0] for run in runs) for k in range(4))
         to_fx = statistics.median(run[0][0] / run[1][0] for run in runs)
         to_fp32 = statistics.median(run[0][0] / run[3][0] for run in runs)

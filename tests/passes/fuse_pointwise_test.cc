@@ -121,6 +121,36 @@ TEST_CASE("a training step of small images has the same bits fused") {
   }
 }
 
+TEST_CASE("the mask of a learned scale is the same alone, fused and by the definition") {
+  const Graph graph = parse(R"(
+    input %d : float[2, 3, 40]
+    input %x : float[2, 3, 40]
+    constant %scale : float[] = [0.1]
+    constant %scales : float[3] = [0.1, 0.2, 0.05]
+    constant %zero : float[] = [2]
+    constant %zeros : float[3] = [0, 0, 0]
+    %r = Relu(%d)
+    %m = simaqat::FakeQuantizeGradient(%r, %x, %scale, %zero) {qmin = 0, qmax = 15, observer = "lsq"}
+    %y = simaqat::FakeQuantizeGradient(%d, %x, %scales, %zeros) {qmin = -7, qmax = 7, axis = 1, observer = "lsq"}
+    output m = %m
+    output y = %y)");
+  const Graph after = fused(graph);
+  CHECK(countNodes(after, "simaqat::Pointwise") == 1);
+  const Tensor d = randomTensor({2, 3, 40}, 1);
+  const Tensor x = randomTensor({2, 3, 40}, 2);
+  checkSameBits(graph, after, {d, x});
+  const std::vector<float> masked = run(graph, {d, x})[0].toVector<float>();
+  const std::vector<float> per_channel = run(graph, {d, x})[1].toVector<float>();
+  const float scales[] = {0.1f, 0.2f, 0.05f};
+  for (size_t i = 0; i < masked.size(); ++i) {
+    const float dy = d.data<float>()[i];
+    const float code = x.data<float>()[i] / 0.1f + 2;
+    const float own = x.data<float>()[i] / scales[i / 40 % 3];
+    CHECK(masked[i] == (code >= 0 && code <= 15 && dy > 0 ? dy : 0.0f));
+    CHECK(per_channel[i] == (own >= -7 && own <= 7 ? dy : 0.0f));
+  }
+}
+
 TEST_CASE("rows of any length, and numbers that are not finite, have the same bits fused") {
   for (const int64_t length : {16, 17, 49, 512, 1031}) {
     const Graph graph = parse(fmt::format(R"(

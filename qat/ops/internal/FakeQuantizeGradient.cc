@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/fake_quantize.h"
@@ -26,9 +27,30 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+void learnedKernel(const EvalContext& c) {
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const auto qmin = static_cast<float>(spec.qmin);
+  const auto qmax = static_cast<float>(spec.qmax);
+  c.pool.runRanges(c.out().size, kElementwiseGrain, [&](int64_t begin, int64_t end) {
+    const float* dy = c.in(0).data<float>();
+    const float* x = c.in(1).data<float>();
+    float* dx = c.out().data<float>();
+    while (begin < end) {
+      const int64_t row = begin / layout.inner;
+      const int64_t row_end = std::min(end, (row + 1) * layout.inner);
+      const float scale = c.in(2).data<float>()[row % layout.channels];
+      const float zero = c.in(3).data<float>()[row % layout.channels];
+      for (; begin < row_end; ++begin) {
+        dx[begin] = kernels::learnedQuantizerGrad(x[begin], dy[begin], scale, zero, qmin, qmax);
+      }
+    }
+  });
+}
+
 void kernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  if (spec.learnsScale()) return evaluate(c);
+  if (spec.learnsScale()) return learnedKernel(c);
   const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
   const float* dy = c.in(0).data<float>();
   const float* x = c.in(1).data<float>();
@@ -49,15 +71,19 @@ void block(const Node& node, const float* const* in, float* out, int64_t n) {
   const auto& spec = node.attributes<QuantizerSpec>();
   const auto qmin = static_cast<float>(spec.qmin);
   const auto qmax = static_cast<float>(spec.qmax);
-  for (int64_t i = 0; i < n; ++i) {
-    out[i] = kernels::fakeQuantizedGrad(in[1][i], in[0][i], in[2][i], in[3][i], qmin, qmax);
+  const float *dy = in[0], *x = in[1], *scale = in[2], *zero = in[3];
+  if (spec.learnsScale()) {
+    for (int64_t i = 0; i < n; ++i) {
+      out[i] = kernels::learnedQuantizerGrad(x[i], dy[i], scale[i], zero[i], qmin, qmax);
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      out[i] = kernels::fakeQuantizedGrad(x[i], dy[i], scale[i], zero[i], qmin, qmax);
+    }
   }
 }
 
-bool isPointwise(const Node& node) {
-  const auto& spec = node.attributes<QuantizerSpec>();
-  return !spec.perChannel() && !spec.learnsScale();
-}
+bool isPointwise(const Node& node) { return !node.attributes<QuantizerSpec>().perChannel(); }
 
 }  // namespace
 
