@@ -39,8 +39,19 @@ Value* operandOf(const std::vector<Node*>& nodes) {
   return operand;
 }
 
-bool isFunction(const std::vector<Node*>& nodes) {
-  return operandOf(nodes) != nullptr &&
+// Whether nothing but the nodes sees what they compute on the way.
+bool isClosed(const Graph& graph, const std::vector<Node*>& nodes) {
+  const std::set<const Node*> all(nodes.begin(), nodes.end());
+  return std::all_of(nodes.begin(), nodes.end() - 1, [&](const Node* node) {
+    const auto& uses = node->output()->uses();
+    return graph.useCount(node->output()) == uses.size() &&
+           std::all_of(uses.begin(), uses.end(),
+                       [&](const Use& use) { return all.count(use.node) != 0; });
+  });
+}
+
+bool isFunction(const Graph& graph, const std::vector<Node*>& nodes) {
+  return operandOf(nodes) != nullptr && isClosed(graph, nodes) &&
          std::all_of(nodes.begin(), nodes.end(), [](const Node* node) {
            return isElementwise(node->op()) && node->outputCount() == 1 &&
                   node->output()->type.element == ElementType::kFloat;
@@ -99,14 +110,14 @@ class Finder {
   std::vector<ApproximatedFunction> run() {
     for (const Approximation& how : approximations_) checkOperator(graph_, how);
     for (const Function& function : functionsOf(graph_)) {
-      if (function.of_rows || function.nodes.size() == 1 || !isFunction(function.nodes)) continue;
+      if (function.of_rows || function.nodes.size() == 1 || !isFunction(graph_, function.nodes)) continue;
       for (const Approximation& how : approximations_) {
         if (computesSame(graph_, function.nodes, how.op_type)) add(how, function.nodes);
       }
     }
     for (Node* node : graph_.nodeSequence()) {
       for (const Approximation& how : approximations_) {
-        if (node->op().qualifiedName() == how.op_type && isFunction({node})) add(how, {node});
+        if (node->op().qualifiedName() == how.op_type && isFunction(graph_, {node})) add(how, {node});
       }
     }
     checkAllFound();

@@ -171,6 +171,21 @@ TEST_CASE("which nodes are meant") {
   CHECK(countNodes(both, "simaqat::TableLookup") == 0);
 }
 
+TEST_CASE("a value that two functions share stays where it is") {
+  // Both results are functions of x, and both need s.
+  const Graph graph = scaffolded(R"(
+    input %x : float[N, 8]
+    constant %half : float[] = [0.5]
+    %s = Sigmoid(%x)
+    %y = Mul(%x, %s)
+    %z = Mul(%s, %half)
+    output y = %y
+    output z = %z)",
+                                 {tableOf("Sigmoid", 16)});
+  CHECK(countNodes(graph, "simaqat::TableLookup") == 1);
+  CHECK(countNodes(graph, "Mul") == 2);
+}
+
 TEST_CASE("approximations that cannot be") {
   const auto fails = [](const std::string& text, const Approximation& how, const char* words) {
     CHECK_THROWS_WITH(scaffolded(text, {how}), Catch::Matchers::Contains(words));
