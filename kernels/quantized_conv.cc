@@ -6,6 +6,7 @@
 
 #include "kernels/code_product.h"
 #include "kernels/code_rows.h"
+#include "kernels/depthwise_conv.h"
 #include "kernels/isa.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
@@ -150,6 +151,7 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
 }  // namespace
 
 bool quantizedConvFits(const ConvShape& shape) {
+  if (isDepthwise(shape)) return depthwiseCodesFit(shape);
   const int64_t taps = shape.in_channels / shape.group * shape.kernel[0] * shape.kernel[1] *
                        shape.kernel[2];
   // The zero point's part is as large as the sum.
@@ -157,6 +159,7 @@ bool quantizedConvFits(const ConvShape& shape) {
 }
 
 size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
+  if (isDepthwise(shape)) return depthwiseCodesWorkspace(shape, threads);
   const WindowSum sum = wordSum(shape);
   return Memory(sum, Tiling(sum, sum.source_channels, Tiling::kTiles), threads, nullptr)
       .memory.used();
@@ -164,6 +167,9 @@ size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
 
 void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
                    const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+  if (isDepthwise(shape)) {
+    return depthwiseCodes(shape, x, w, w_scale, bias, y, workspace, pool);
+  }
   const WindowSum sum = wordSum(shape);
   const auto &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   if (sum.batch == 0 || a0.count <= 0 || a1.count <= 0 || a2.count <= 0) return;

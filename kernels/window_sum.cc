@@ -51,24 +51,49 @@ void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset)
   }
 }
 
-int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-                    PositionVector* vectors, int64_t lanes) {
+namespace {
+
+// Calls function(source, target) for each row of a tile: where it begins in the tile's buffer and
+// in a channel of the target.
+template <class Function>
+void forRows(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
+             Function&& function) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   const int64_t target_image = sum.group * sum.target_channels * sum.targetPlane();
-  int64_t count = 0;
+  const int64_t d = a0.out_begin + range.slice * a0.out_step;
   for (int64_t n = 0; n < range.images; ++n) {
     for (int64_t r = 0; r < range.rows; ++r) {
-      const int64_t source_row = n * tiling.image_floats + r * tiling.row_stride;
-      const int64_t d = a0.out_begin + range.slice * a0.out_step;
       const int64_t h = a1.out_begin + (range.row + r) * a1.out_step;
-      const int64_t target_row =
-          (range.image + n) * target_image + (d * a1.out_size + h) * a2.out_size + a2.out_begin;
-      for (int64_t c = 0; c < range.columns; c += lanes) {
-        vectors[count++] = {source_row + c, target_row + (range.column + c) * a2.out_step,
-                            std::min<int64_t>(lanes, range.columns - c)};
-      }
+      function(n * tiling.image_floats + r * tiling.row_stride,
+               (range.image + n) * target_image + (d * a1.out_size + h) * a2.out_size +
+                   a2.out_begin + range.column * a2.out_step);
     }
   }
+}
+
+}  // namespace
+
+int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
+                    PositionVector* vectors, int64_t lanes) {
+  int64_t count = 0;
+  forRows(sum, tiling, range, [&](int64_t source, int64_t target) {
+    for (int64_t c = 0; c < range.columns; c += lanes) {
+      vectors[count++] = {source + c, target + c * sum.axis[2].out_step,
+                          std::min<int64_t>(lanes, range.columns - c)};
+    }
+  });
+  return count;
+}
+
+int64_t fillPositions(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
+                      const TilePositions& positions) {
+  int64_t count = 0;
+  forRows(sum, tiling, range, [&](int64_t source, int64_t target) {
+    for (int64_t c = 0; c < range.columns; ++c) {
+      positions.source[count] = source + c;
+      positions.target[count++] = target + c * sum.axis[2].out_step;
+    }
+  });
   return count;
 }
 

@@ -9,7 +9,6 @@
 
 #include "kernels/conv.h"
 #include "kernels/packet.h"
-#include "kernels/tile_product.h"
 
 namespace simaqat::kernels {
 
@@ -49,10 +48,6 @@ struct WindowSum {
     return axis[0].kernel_size * axis[1].kernel_size * axis[2].kernel_size;
   }
   int64_t taps() const { return source_channels * axis[0].taps * axis[1].taps * axis[2].taps; }
-  // Weights as multiplyTile wants them, of all groups.
-  int64_t packedWeights() const {
-    return group * channelBlocks(target_channels) * channelBlock(target_channels) * taps();
-  }
   int64_t sourcePlane() const { return axis[0].size * axis[1].size * axis[2].size; }
   int64_t targetPlane() const { return axis[0].out_size * axis[1].out_size * axis[2].out_size; }
 };
@@ -135,6 +130,7 @@ struct Tiling {
   }
   int64_t tiles() const { return group_tiles * tiles_of_group; }
   int64_t bufferSize() const { return images * image_floats; }
+  int64_t positions() const { return images * rows * columns; }
 
   int64_t channels;
   int64_t images, groups, rows, columns;
@@ -164,9 +160,24 @@ struct TileRange {
 // The table of tap offsets into a tile's buffer, in the order [channel, tap 0, tap 1, tap 2].
 void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset);
 
+// `lanes` neighbouring positions, of which the first `width` exist.
+struct PositionVector {
+  int64_t source;  // where the first one lies in the tile's buffer
+  int64_t target;  // and in a channel of the target
+  int64_t width;
+};
 // The tile's positions, row by row, in vectors of `lanes`; returns their number of vectors.
 int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
                     PositionVector* vectors, int64_t lanes = kLanes);
+
+// Where each position of a tile lies in the tile's buffer, and in a channel of the target.
+struct TilePositions {
+  int64_t* source;
+  int64_t* target;
+};
+// The tile's positions, row by row; returns how many.
+int64_t fillPositions(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
+                      const TilePositions& positions);
 
 // How a row of a phase is cut out of a row of the source: out[i] = row[begin + i * step], for i in
 // [0, count), and zero where that is outside the row. count is in whole vectors.

@@ -17,7 +17,11 @@ _BASE_COPTS = [
 # from vector instructions alone, at three quarters of the compile time. Code that only parses and
 # prints compiles in two thirds of the time with less.
 OPTIMIZED_KERNELS = select({
-    "//:opt": ["-O3"],
+    "//:opt": [
+        "-O3",
+        # Loops over a row's few vectors stay loops: as calls of memset and memcpy they took longer.
+        "-fno-tree-loop-distribute-patterns",
+    ],
     "//conditions:default": [],
 })
 OPTIMIZED_LOOPS = select({

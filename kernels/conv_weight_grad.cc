@@ -1,0 +1,231 @@
+// The weight gradient: dw[o, k] is a sum over positions, whose panels are the channels of dy,
+// turned round, and whose rows are the taps of forward's buffer (window_sum.h).
+
+#include <algorithm>
+
+#include "kernels/conv.h"
+#include "kernels/depthwise_conv.h"
+#include "kernels/float_rows.h"
+#include "kernels/panel_product.h"
+#include "kernels/transpose.h"
+#include "kernels/window_sum.h"
+#include "kernels/workspace.h"
+
+namespace simaqat::kernels {
+namespace {
+
+// How it is cut: into pieces of the sum over positions, whose partial sums are added in order at
+// the end, times groups, times blocks of input channels.
+struct WeightGradPlan {
+  // Input channels of a block: their buffer stays small where there are many, and blocks make
+  // enough pieces where partial sums are large.
+  static constexpr int64_t kChannels = 64;
+  static constexpr int64_t kPieces = 16;
+
+  explicit WeightGradPlan(const ConvShape& shape)
+      : sum(forwardSum(shape)),
+        channels(std::min(sum.source_channels, kChannels)),
+        channel_blocks(ceilDiv(sum.source_channels, channels)),
+        tiling(sum, channels, ceilDiv(kPieces, channel_blocks)),
+        cuts(std::clamp<int64_t>(kPieces / (channel_blocks * tiling.group_tiles), 1,
+                                 std::max<int64_t>(tiling.tiles_of_group, 1))),
+        group_panels(panels<float>(sum.target_channels)),
+        taps(sum.source_channels * sum.kernelSize()),
+        partial_size(sum.group * group_panels * taps * kPanel<float>) {}
+
+  // Where sums of a group's panel begin in a partial sum, [group][panel][taps][kPanel].
+  int64_t panelSums(int64_t group, int64_t panel) const {
+    return (group * group_panels + panel) * taps * kPanel<float>;
+  }
+
+  WindowSum sum;
+  int64_t channels, channel_blocks;
+  Tiling tiling;
+  int64_t cuts;
+  int64_t group_panels;
+  int64_t taps;  // of all input channels of a group
+  int64_t partial_size;
+};
+
+struct WeightGradMemory {
+  WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
+      : memory(workspace) {
+    tap_offset = memory.take<int64_t>(plan.channels * plan.sum.kernelSize());
+    partial = memory.take<float>(plan.cuts * plan.partial_size);
+    positions = memory.take<int64_t>(threads * 2 * plan.tiling.positions());
+    panels = memory.take<float>(threads * kPanelDepth * kPanel<float>);
+    buffers = memory.take<float>(threads * plan.tiling.bufferSize());
+  }
+  Workspace memory;
+  int64_t* tap_offset;
+  float* partial;      // [cut][sums]
+  int64_t* positions;  // [thread][in the buffer, in the target][positions of a tile]
+  float* panels;       // [thread][kPanelDepth][kPanel]
+  float* buffers;      // [thread][a tile's buffer]
+};
+
+// panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
+// behind them.
+void packPanel(const float* dy, int64_t plane, int64_t channels, const int64_t* position,
+               int64_t count, float* panel) {
+  for (int64_t c0 = 0; c0 < kPanel<float>; c0 += kLanes) {
+    const int64_t some = std::clamp<int64_t>(channels - c0, 0, kLanes);
+    const float* from = dy + c0 * plane;
+    float* to = panel + c0;
+    int64_t p = 0;
+    while (p < count) {
+      const int64_t target = position[p];
+      if (p + kLanes <= count && position[p + kLanes - 1] == target + kLanes - 1) {
+        PacketSquare square;
+        for (int64_t c = 0; c < kLanes; ++c) {
+          square.packet[c] = c < some ? load(from + c * plane + target) : broadcast(0.0f);
+        }
+        Eigen::internal::ptranspose(square);
+        for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
+        p += kLanes;
+      } else {
+        for (int64_t c = 0; c < kLanes; ++c) {
+          to[p * kPanel<float> + c] = c < some ? from[c * plane + target] : 0.0f;
+        }
+        ++p;
+      }
+    }
+  }
+}
+
+// Adds a tile's part of a group's sums, for the input channels that the buffer holds.
+struct TileWork {
+  const float* buffer;
+  const float* dy;  // of the group
+  const int64_t* tap_offset;
+  int64_t taps;
+  TilePositions positions;
+  int64_t count;
+  float* panel;
+};
+
+void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, int64_t first_tap,
+             float* partial) {
+  const int64_t plane = plan.sum.targetPlane();
+  for (int64_t block = 0; block < plan.group_panels; ++block) {
+    const int64_t channel = block * kPanel<float>;
+    const int64_t channels = std::min(kPanel<float>, plan.sum.target_channels - channel);
+    for (int64_t p = 0; p < work.count; p += kPanelDepth) {
+      PanelProduct<float> product{};
+      product.source = work.buffer;
+      product.row = work.tap_offset;
+      product.rows = work.taps;
+      product.offset = work.positions.source + p;
+      product.depth = std::min(kPanelDepth, work.count - p);
+      product.panel = work.panel;
+      product.columns = channels;
+      product.result = partial + plan.panelSums(group, block) + first_tap * kPanel<float>;
+      product.result_stride = kPanel<float>;
+      packPanel(work.dy + channel * plane, plane, channels, work.positions.target + p,
+                product.depth, work.panel);
+      multiplyPanel(product);
+    }
+  }
+}
+
+// dw of one panel's channels, from the partial sums of all cuts.
+void finishPanel(const WeightGradPlan& plan, float* partial, int64_t group, int64_t panel,
+                 float* dw) {
+  float* sums = partial + plan.panelSums(group, panel);
+  const int64_t count = plan.taps * kPanel<float>;
+  for (int64_t cut = 1; cut < plan.cuts; ++cut) {
+    const float* more = sums + cut * plan.partial_size;
+    for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
+  }
+  const int64_t channel = panel * kPanel<float>;
+  const int64_t channels = std::min(kPanel<float>, plan.sum.target_channels - channel);
+  transpose(sums, kPanel<float>, channels, plan.taps,
+            dw + (group * plan.sum.target_channels + channel) * plan.taps, plan.taps);
+}
+
+bool isEmpty(const ConvShape& shape) {
+  return shape.batch == 0 || shape.out[0] == 0 || shape.out[1] == 0 || shape.out[2] == 0;
+}
+
+// Source is x as floats or as codes.
+template <class Source>
+void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float* dw,
+                std::byte* workspace, ThreadPool& pool) {
+  if (isEmpty(shape)) {
+    std::fill_n(dw,
+                shape.out_channels * (shape.in_channels / shape.group) * shape.kernel[0] *
+                    shape.kernel[1] * shape.kernel[2],
+                0.0f);
+    return;
+  }
+  if (isDepthwise(shape)) return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
+  if (isDepthwise(shape)) return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
+  const WeightGradPlan plan(collapsed(shape));
+  const WindowSum& sum = plan.sum;
+  const Tiling& tiling = plan.tiling;
+  const WeightGradMemory m(plan, pool.threads(), workspace);
+  fillTapOffsets(sum, tiling, m.tap_offset);
+
+  const int64_t pieces = plan.cuts * tiling.group_tiles * plan.channel_blocks;
+  pool.run(pieces, [&](int64_t piece, int worker) {
+    const int64_t channel = piece % plan.channel_blocks * plan.channels;
+    const int64_t group_tile = piece / plan.channel_blocks % tiling.group_tiles;
+    const int64_t cut = piece / plan.channel_blocks / tiling.group_tiles;
+    const int64_t channels = std::min(plan.channels, sum.source_channels - channel);
+    const int64_t first_group = group_tile * tiling.groups;
+    const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
+    float* partial = m.partial + cut * plan.partial_size;
+    float* buffer = m.buffers + worker * tiling.bufferSize();
+    int64_t* const table = m.positions + worker * 2 * tiling.positions();
+    const TilePositions positions{table, table + tiling.positions()};
+
+    const int64_t first_tap = channel * sum.kernelSize();
+    const int64_t taps = channels * sum.kernelSize();
+    for (int64_t g = first_group; g < end_group; ++g) {
+      for (int64_t panel = 0; panel < plan.group_panels; ++panel) {
+        std::fill_n(partial + plan.panelSums(g, panel) + first_tap * kPanel<float>,
+                    taps * kPanel<float>, 0.0f);
+      }
+    }
+    const int64_t end = tiling.tiles_of_group * (cut + 1) / plan.cuts;
+    for (int64_t tile = tiling.tiles_of_group * cut / plan.cuts; tile < end; ++tile) {
+      const TileRange range(sum, tiling, tile);
+      const int64_t count = fillPositions(sum, tiling, range, positions);
+      for (int64_t g = first_group; g < end_group; ++g) {
+        fillBuffer(sum, tiling, range, rowsOfSource(sum, x), g * sum.source_channels + channel,
+                   channels, buffer);
+        const TileWork work{
+            buffer, dy + g * sum.target_channels * sum.targetPlane(), m.tap_offset, taps, positions,
+            count,  m.panels + worker * kPanelDepth * kPanel<float>};
+        addTile(plan, work, g, first_tap, partial);
+      }
+    }
+  });
+
+  pool.runRanges(sum.group * plan.group_panels, ceilDiv(1 << 12, plan.taps * plan.cuts),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     finishPanel(plan, m.partial, i / plan.group_panels, i % plan.group_panels, dw);
+                   }
+                 });
+}
+
+}  // namespace
+
+size_t convWeightGradWorkspace(const ConvShape& shape, int threads) {
+  if (isEmpty(shape)) return 0;
+  if (isDepthwise(shape)) return depthwiseWeightGradWorkspace(shape, threads);
+  return WeightGradMemory(WeightGradPlan(collapsed(shape)), threads, nullptr).memory.used();
+}
+
+void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, x, dy, dw, workspace, pool);
+}
+
+void convWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
+                    std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, x, dy, dw, workspace, pool);
+}
+
+}  // namespace simaqat::kernels

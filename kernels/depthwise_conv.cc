@@ -1,0 +1,461 @@
+#include "kernels/depthwise_conv.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/float_rows.h"
+#include "kernels/input_grad_sums.h"
+#include "kernels/packet.h"
+#include "kernels/window_sum.h"
+#include "kernels/workspace.h"
+
+// As in conv.cc: window sums over padded buffers. But a plane has too little work for tables and
+// panels: rows are summed as they lie, all sums of a plane one after the other, so that it stays in
+// the cache.
+
+namespace simaqat::kernels {
+namespace {
+
+// Cuts a plane only where its buffer would be larger than this.
+constexpr int64_t kBuffer = 32 << 10;
+// Products that are worth handing out.
+constexpr int64_t kWork = 1 << 17;
+
+Tiling planeTiling(const WindowSum& sum) {
+  // As many tiles as there are planes: none has several images.
+  return Tiling(sum, 1, sum.batch * sum.group, kBuffer);
+}
+
+// The tap of the kernel that a sum's taps stand for, in order: function(index of the kernel).
+template <class Function>
+void forTaps(const WindowSum& sum, Function&& function) {
+  const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
+  for (int64_t d = 0; d < a0.taps; ++d) {
+    for (int64_t h = 0; h < a1.taps; ++h) {
+      for (int64_t x = 0; x < a2.taps; ++x) {
+        function(((a0.kernel_begin + d * a0.kernel_step) * a1.kernel_size + a1.kernel_begin +
+                  h * a1.kernel_step) *
+                     a2.kernel_size +
+                 a2.kernel_begin + x * a2.kernel_step);
+      }
+    }
+  }
+}
+
+// A tile's rows, in the buffer and in the target.
+struct Rows {
+  Rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range)
+      : count(range.rows), columns(range.columns), source_stride(tiling.row_stride) {
+    const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
+    const int64_t d = a0.out_begin + range.slice * a0.out_step;
+    const int64_t h = a1.out_begin + range.row * a1.out_step;
+    target = (d * a1.out_size + h) * a2.out_size + a2.out_begin + range.column * a2.out_step;
+    target_stride = a1.out_step * a2.out_size;
+    step = a2.out_step;
+  }
+  int64_t count, columns;
+  int64_t source_stride;
+  int64_t target;  // where the first one begins in a plane
+  int64_t target_stride, step;
+};
+
+template <class T>
+struct Taps {
+  const int64_t* offset;
+  const T* weight;
+  int64_t count;
+};
+
+// How many vectors of sums fill the registers.
+template <class T>
+constexpr int kMostSums = sizeof(T) == sizeof(float) ? 8 : 4;
+
+// sums[r][v] = start + sum over taps of weight * source[r * stride + offset + v * kLanes + ..],
+// given to store(r, v, sums). Where there are fewer rows, the last one is computed again and not
+// stored.
+template <int kRows, int kVectors, class T, class Store>
+void sumBlock(const T* source, int64_t stride, int64_t rows, const Taps<T>& taps, T start,
+              const Store& store) {
+  Lanes<T> sum[kRows][kVectors];
+  const T* row[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    row[r] = source + std::min<int64_t>(r, rows - 1) * stride;
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = Lanes<T>::broadcast(start);
+  }
+  for (int64_t k = 0; k < taps.count; ++k) {
+    const Lanes<T> weight = Lanes<T>::broadcast(taps.weight[k]);
+    const int64_t offset = taps.offset[k];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v].multiplyAdd(Lanes<T>::load(row[r] + offset + v * kLanes), weight);
+      }
+    }
+  }
+  // Constant indices, so that sums stay registers.
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    if (r >= rows) break;
+    for (int v = 0; v < kVectors; ++v) store(r, v, sum[r][v]);
+  }
+}
+
+// Calls store(row, vector, sums) for all rows.
+template <int kVectors, class T, class Store>
+void sumRows(const T* source, const Rows& rows, const Taps<T>& taps, T start, int64_t first_vector,
+             const Store& store) {
+  constexpr int kRows = kMostSums<T> / kVectors;
+  for (int64_t r = 0; r < rows.count; r += kRows) {
+    sumBlock<kRows, kVectors>(source + r * rows.source_stride + first_vector * kLanes,
+                              rows.source_stride, rows.count - r, taps, start,
+                              [&](int64_t row, int64_t vector, const Lanes<T>& sums) {
+                                store(r + row, first_vector + vector, sums);
+                              });
+  }
+}
+
+template <class T, class Store>
+void sumTile(const T* source, const Rows& rows, const Taps<T>& taps, T start, const Store& store) {
+  const int64_t vectors = ceilDiv(rows.columns, kLanes);
+  for (int64_t v = 0; v < vectors;) {
+    const int64_t left = vectors - v;
+    if (left >= 8 && kMostSums<T> == 8) {
+      sumRows<kMostSums<T>>(source, rows, taps, start, v, store);
+      v += 8;
+    } else if (left >= 4) {
+      sumRows<4>(source, rows, taps, start, v, store);
+      v += 4;
+    } else if (left >= 2) {
+      sumRows<2>(source, rows, taps, start, v, store);
+      v += 2;
+    } else {
+      sumRows<1>(source, rows, taps, start, v, store);
+      v += 1;
+    }
+  }
+}
+
+// Writes vectors of sums into a plane's rows, each as finish(float).
+template <class T, class Finish>
+struct StoreRows {
+  void operator()(int64_t row, int64_t vector, const Lanes<T>& sums) const {
+    T lanes[kLanes];
+    sums.store(lanes);
+    const int64_t column = vector * kLanes;
+    float* to = plane + rows.target + row * rows.target_stride + column * rows.step;
+    const int64_t width = std::min<int64_t>(kLanes, rows.columns - column);
+    float finished[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) finished[i] = finish(lanes[i]);
+    if (rows.step != 1) {
+      for (int64_t i = 0; i < width; ++i) to[i * rows.step] = finished[i];
+    } else if (width == kLanes) {
+      std::memcpy(to, finished, sizeof(finished));
+    } else {
+      storeFew(finished, width, to);
+    }
+  }
+  // Fewer than a vector: halves of one that overlap, if there are that many.
+  static void storeFew(const float* from, int64_t width, float* to) {
+    constexpr int64_t kHalf = kLanes / 2;
+    if (width < kHalf) {
+      for (int64_t i = 0; i < width; ++i) to[i] = from[i];
+      return;
+    }
+    std::memcpy(to, from, kHalf * sizeof(float));
+    std::memcpy(to + width - kHalf, from + width - kHalf, kHalf * sizeof(float));
+  }
+  const Rows& rows;
+  float* plane;
+  Finish finish;
+};
+
+template <class T>
+struct Memory {
+  template <class Sums>
+  Memory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
+    int64_t all_taps = 0;
+    sums([&](const WindowSum& sum) {
+      all_taps += sum.taps();
+      buffer_size = std::max(buffer_size, planeTiling(sum).bufferSize());
+      products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
+      planes = sum.batch * sum.group;
+      group = sum.group;
+    });
+    tap_offsets = memory.take<int64_t>(all_taps);
+    weights = memory.take<T>(group * all_taps);
+    taps = all_taps;
+    buffers = memory.take<T>(threads * buffer_size);
+  }
+  Workspace memory;
+  int64_t buffer_size = 0, planes = 0, group = 0, taps = 0;
+  int64_t products = 0;  // of a plane
+  int64_t* tap_offsets;  // [sum][taps]
+  T* weights;            // [group][sum][taps]
+  T* buffers;            // [thread][a tile's buffer]
+};
+
+// All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
+// finish(g) gives the function that makes a result of a sum, which starts from start(g).
+template <class T, class Sums, class SourceRows, class Value, class Start, class Finish>
+void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, const Value& value,
+               const Start& start, const Finish& finish, float* target, std::byte* workspace,
+               ThreadPool& pool) {
+  const Memory<T> m(sums, pool.threads(), workspace);
+  if (m.planes == 0) return;
+  int64_t first = 0;
+  sums([&](const WindowSum& sum) {
+    fillTapOffsets(sum, planeTiling(sum), m.tap_offsets + first);
+    for (int64_t g = 0; g < m.group; ++g) {
+      T* weights = m.weights + g * m.taps + first;
+      forTaps(sum, [&](int64_t k) { *weights++ = value(g, w[g * sum.kernelSize() + k]); });
+    }
+    first += sum.taps();
+  });
+  const int64_t grain = ceilDiv(kWork, m.products + 1);
+  pool.run(ceilDiv(m.planes, grain), [&](int64_t piece, int worker) {
+    T* buffer = m.buffers + worker * m.buffer_size;
+    const int64_t begin = piece * grain, end = std::min(m.planes, begin + grain);
+    int64_t tap = 0;
+    sums([&](const WindowSum& sum) {
+      const Tiling tiling = planeTiling(sum);
+      const auto source = source_rows(sum);
+      for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
+        TileRange range(sum, tiling, tile);
+        const Rows rows(sum, tiling, range);
+        for (int64_t plane = begin; plane < end; ++plane) {
+          range.image = plane / m.group;
+          const int64_t g = plane % m.group;
+          const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
+          if (taps.count > 0) fillBuffer(sum, tiling, range, source, g, 1, buffer);
+          sumTile(buffer, rows, taps, start(g),
+                  StoreRows<T, decltype(finish(g))>{rows, target + plane * sum.targetPlane(),
+                                                    finish(g)});
+        }
+      }
+      tap += sum.taps();
+    });
+  });
+}
+
+template <class T, class Sums>
+void runFloats(const Sums& sums, const float* source, const float* w, const float* bias,
+               float* target, std::byte* workspace, ThreadPool& pool) {
+  runPlanes<T>(
+      sums,
+      [=](const WindowSum& sum) {
+        return FloatRows<T>{source, sum.group, sum.sourcePlane()};
+      },
+      w, [](int64_t, float v) { return static_cast<T>(v); },
+      [=](int64_t g) { return bias == nullptr ? T{0} : static_cast<T>(bias[g]); },
+      [](int64_t) { return [](T v) { return static_cast<float>(v); }; }, target, workspace, pool);
+}
+
+// Rows of a plane of codes, less the zero point.
+struct CenteredRows {
+  void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
+    cut.copy(codes + (image * image_channels + channel) * plane + at, out,
+             [zero = zero_point](uint8_t code) { return static_cast<float>(code) - zero; });
+  }
+  void outside(const RowCut& cut, float* out) const { cut.zero(out); }
+
+  const uint8_t* codes;
+  float zero_point;
+  int64_t image_channels, plane;
+};
+
+// dw of a channel, [cut][channel][tap], whose vectors are added up at the end.
+struct WeightGradPlan {
+  static constexpr int64_t kPieces = 16;
+
+  explicit WeightGradPlan(const ConvShape& shape)
+      : sum(forwardSum(shape)),
+        tiling(planeTiling(sum)),
+        cuts(std::clamp<int64_t>(kPieces / sum.group, 1, std::max<int64_t>(sum.batch, 1))) {}
+
+  // Of a tile of dy that is copied.
+  int64_t gradientSize() const { return tiling.rows * sum.axis[2].out_size + kLanes; }
+
+  WindowSum sum;
+  Tiling tiling;
+  int64_t cuts;  // of the batch
+};
+
+struct WeightGradMemory {
+  WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
+      : memory(workspace) {
+    tap_offset = memory.take<int64_t>(plan.sum.taps());
+    partial = memory.take<float>(plan.cuts * plan.sum.group * plan.sum.taps() * kLanes);
+    gradients = memory.take<float>(threads * plan.gradientSize());
+    buffers = memory.take<float>(threads * plan.tiling.bufferSize());
+  }
+  Workspace memory;
+  int64_t* tap_offset;
+  float* partial;    // [cut][group][tap][kLanes]
+  float* gradients;  // [thread][a tile of dy]
+  float* buffers;    // [thread][a tile's buffer]
+};
+
+// sums[k] += source moved by tap k, times dy, for kTaps taps of which the last ones may be the
+// same. `mask` has a last vector's lanes that are in the row.
+template <int kTaps>
+void correlate(const float* source, const Rows& rows, const float* dy, int64_t dy_stride,
+               const Packet& mask, const int64_t* offset, int64_t taps, float* sums) {
+  Packet sum[kTaps];
+  const float* tap[kTaps];
+  for (int k = 0; k < kTaps; ++k) {
+    tap[k] = source + offset[std::min<int64_t>(k, taps - 1)];
+    sum[k] = broadcast(0.0f);
+  }
+  for (int64_t r = 0; r < rows.count; ++r) {
+    const int64_t row = r * rows.source_stride;
+    for (int64_t c = 0; c < rows.columns; c += kLanes) {
+      Packet g = load(dy + r * dy_stride + c);
+      if (c + kLanes > rows.columns) g = Eigen::internal::pand(g, mask);
+      for (int k = 0; k < kTaps; ++k) sum[k] = multiplyAdd(load(tap[k] + row + c), g, sum[k]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int k = 0; k < kTaps; ++k) {
+    if (k >= taps) break;
+    float* to = sums + k * kLanes;
+    store(to, Eigen::internal::padd(load(to), sum[k]));
+  }
+}
+
+// All bits of the first lanes.
+Packet maskOf(int64_t lanes) {
+  uint32_t bits[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) bits[i] = i < lanes ? ~0u : 0u;
+  float mask[kLanes];
+  std::memcpy(mask, bits, sizeof(mask));
+  return load(mask);
+}
+
+constexpr int kTapsAtOnce = 9;
+
+// What the images [begin, end) add to a channel's sums.
+template <class SourceRows>
+void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const SourceRows& source_rows,
+               const float* dy, int64_t begin, int64_t end, int64_t g, int worker, float* sums) {
+  const WindowSum& sum = plan.sum;
+  const Tiling& tiling = plan.tiling;
+  float* buffer = m.buffers + worker * tiling.bufferSize();
+  float* gradient = m.gradients + worker * plan.gradientSize();
+  for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
+    TileRange range(sum, tiling, tile);
+    const Rows rows(sum, tiling, range);
+    const Packet mask = maskOf(rows.columns % kLanes);
+    for (range.image = begin; range.image < end; ++range.image) {
+      fillBuffer(sum, tiling, range, source_rows, g, 1, buffer);
+      const int64_t plane = range.image * sum.group + g;
+      const float* from = dy + plane * sum.targetPlane() + rows.target;
+      // Vectors may reach beyond a row's end, which is beyond the array's in its last plane.
+      if (plane + 1 == sum.batch * sum.group && rows.columns % kLanes != 0) {
+        std::copy_n(from, (rows.count - 1) * rows.target_stride + rows.columns, gradient);
+        from = gradient;
+      }
+      for (int64_t k = 0; k < sum.taps(); k += kTapsAtOnce) {
+        correlate<kTapsAtOnce>(buffer, rows, from, rows.target_stride, mask, m.tap_offset + k,
+                               sum.taps() - k, sums + k * kLanes);
+      }
+    }
+  }
+}
+
+template <class SourceRows>
+void weightGrad(const ConvShape& shape, const SourceRows& source_rows, const float* dy, float* dw,
+                std::byte* workspace, ThreadPool& pool) {
+  const WeightGradPlan plan(shape);
+  const WeightGradMemory m(plan, pool.threads(), workspace);
+  fillTapOffsets(plan.sum, plan.tiling, m.tap_offset);
+  const int64_t group = plan.sum.group, batch = plan.sum.batch;
+  const int64_t size = plan.sum.taps() * kLanes;
+  const int64_t channel_work = batch * plan.sum.targetPlane() * plan.sum.taps() / plan.cuts;
+  const int64_t grain = ceilDiv(kWork, channel_work + 1);
+  const int64_t pieces = ceilDiv(group, grain);
+  pool.run(pieces * plan.cuts, [&](int64_t piece, int worker) {
+    const int64_t cut = piece / pieces;
+    const int64_t end = std::min(group, (piece % pieces + 1) * grain);
+    for (int64_t g = piece % pieces * grain; g < end; ++g) {
+      float* sums = m.partial + (cut * group + g) * size;
+      std::fill_n(sums, size, 0.0f);
+      addImages(plan, m, source_rows, dy, batch * cut / plan.cuts, batch * (cut + 1) / plan.cuts, g,
+                worker, sums);
+    }
+  });
+  for (int64_t i = 0; i < group * plan.sum.taps(); ++i) {
+    Packet total = load(m.partial + i * kLanes);
+    for (int64_t cut = 1; cut < plan.cuts; ++cut) {
+      total = Eigen::internal::padd(total, load(m.partial + cut * group * size + i * kLanes));
+    }
+    dw[i] = sumOfLanes(total);
+  }
+}
+
+}  // namespace
+
+size_t depthwiseForwardWorkspace(const ConvShape& shape, Sums sums, int threads) {
+  const ForwardSums forward{shape};
+  return sums == Sums::kFloat ? Memory<float>(forward, threads, nullptr).memory.used()
+                              : Memory<double>(forward, threads, nullptr).memory.used();
+}
+
+void depthwiseForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
+                      const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+  if (sums == Sums::kFloat) {
+    runFloats<float>(ForwardSums{shape}, x, w, bias, y, workspace, pool);
+  } else {
+    runFloats<double>(ForwardSums{shape}, x, w, bias, y, workspace, pool);
+  }
+}
+
+bool depthwiseCodesFit(const ConvShape& shape) {
+  return shape.kernel[0] * shape.kernel[1] * shape.kernel[2] <= (1 << 24) / (255 * 128);
+}
+
+size_t depthwiseCodesWorkspace(const ConvShape& shape, int threads) {
+  return Memory<float>(ForwardSums{shape}, threads, nullptr).memory.used();
+}
+
+void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
+                    const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+  const float zero_point = std::isfinite(x.zero_point) ? x.zero_point : 0.0f;
+  runPlanes<float>(
+      ForwardSums{shape},
+      [&](const WindowSum& sum) {
+        return CenteredRows{x.codes, zero_point, sum.group, sum.sourcePlane()};
+      },
+      w, [=](int64_t g, float v) { return std::nearbyint(v / w_scale[g]); },
+      [](int64_t) { return 0.0f; },
+      [&](int64_t g) {
+        return [factor = x.scale * w_scale[g], shift = bias == nullptr ? 0.0f : bias[g]](float v) {
+          return v * factor + shift;
+        };
+      },
+      y, workspace, pool);
+}
+
+size_t depthwiseInputGradWorkspace(const ConvShape& shape, int threads) {
+  return Memory<float>(InputGradSums{shape}, threads, nullptr).memory.used();
+}
+
+void depthwiseInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
+                        std::byte* workspace, ThreadPool& pool) {
+  runFloats<float>(InputGradSums{shape}, dy, w, nullptr, dx, workspace, pool);
+}
+
+size_t depthwiseWeightGradWorkspace(const ConvShape& shape, int threads) {
+  return WeightGradMemory(WeightGradPlan(shape), threads, nullptr).memory.used();
+}
+
+void depthwiseWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                         std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, rowsOfSource(forwardSum(shape), x), dy, dw, workspace, pool);
+}
+
+void depthwiseWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
+                         std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, rowsOfSource(forwardSum(shape), x), dy, dw, workspace, pool);
+}
+
+}  // namespace simaqat::kernels

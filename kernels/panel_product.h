@@ -1,0 +1,46 @@
+// The inner loop of convolution, its gradients and matrix multiplication.
+//
+// One operand is a "panel": what kPanel neighbouring columns of the result multiply by, packed. The
+// other is read where it lies "through tables": element (i, j) is source[row[i] + offset[j]], so
+// that a convolution needs no im2col matrix: positions and taps of a window are shifts of one
+// padded image (Dukhan 2019, "The Indirect Convolution Algorithm", has the same idea with
+// pointers). It is read element by element, so that it may lie anywhere.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/packet.h"
+
+namespace simaqat::kernels {
+
+template <class T>
+constexpr int64_t kPanel = 2 * Eigen::internal::packet_traits<T>::size;
+
+template <class T>
+int64_t panels(int64_t columns) {
+  return (columns + kPanel<T> - 1) / kPanel<T>;
+}
+
+// Terms that are worth a pass: with more, a panel leaves the L1 cache.
+constexpr int64_t kPanelDepth = 256;
+
+// result[i * result_stride + lane] += sum over j in [0, depth) of
+//     source[row[i] + offset[j]] * panel[j * kPanel + lane]
+// for i in [0, rows) and the lanes of a panel, of which those behind `columns` may be left out. A
+// sum starts from zero and is one chain of fused multiply-adds in the order of j.
+template <class T>
+struct PanelProduct {
+  const T* source;
+  const int64_t* row;
+  int64_t rows;
+  const int64_t* offset;
+  int64_t depth;
+  const T* panel;
+  int64_t columns;
+  T* result;
+  int64_t result_stride;
+};
+template <class T>
+void multiplyPanel(const PanelProduct<T>& product);
+
+}  // namespace simaqat::kernels
