@@ -35,6 +35,11 @@ struct ConvShape {
   std::array<int64_t, 3> pad_begin{0, 0, 0};
 };
 
+// Each channel is a group of its own.
+inline bool isDepthwise(const ConvShape& shape) {
+  return shape.group == shape.in_channels && shape.group == shape.out_channels;
+}
+
 // What forward's sums are taken in. In double, y is rounded once for every 512 products, at
 // twice the time: in a deep network with BatchNormalization the rounding of float sums grows from
 // layer to layer until it decides at the corner of a Relu, which moves a gradient by a hundredth.

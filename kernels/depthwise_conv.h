@@ -8,10 +8,6 @@
 
 namespace simaqat::kernels {
 
-inline bool isDepthwise(const ConvShape& shape) {
-  return shape.group == shape.in_channels && shape.group == shape.out_channels;
-}
-
 size_t depthwiseForwardWorkspace(const ConvShape& shape, Sums sums, int threads);
 void depthwiseForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
                       const float* bias, float* y, std::byte* workspace, ThreadPool& pool);

@@ -47,15 +47,25 @@ const Node* weightQuantizerOf(const Value* value) {
   return fits && spec.axis == 0 ? node : nullptr;
 }
 
-// Sums of more codes could leave 32 bits.
+// Sums of more codes could leave 32 bits, or in depthwise convolutions the 24 bits of a float
+// (kernels/quantized_conv.h).
 constexpr int64_t kMostTaps = 1 << 15;
+constexpr int64_t kMostDepthwiseTaps = 1 << 9;
+
+bool fitsCodes(const Node& conv) {
+  const std::vector<int64_t> dims = conv.input(1)->type.dims();
+  const int64_t taps = conv.input(1)->type.size() / std::max<int64_t>(dims[0], 1);
+  if (dims[1] > 1) return taps <= kMostTaps;
+  // Where one channel is all that is summed over, only depthwise convolutions have a fast kernel.
+  const int64_t group = conv.attributes<ops::ConvAttributes>().group;
+  const bool is_depthwise = group == dims[0] && group == conv.input(0)->type.dims()[1];
+  return is_depthwise && taps <= kMostDepthwiseTaps;
+}
 
 void useIntegers(Graph& graph, Node& conv) {
   const Node* w = weightQuantizerOf(conv.input(1));
   if (w == nullptr) return;
-  const std::vector<int64_t> dims = conv.input(1)->type.dims();
-  const int64_t taps = conv.input(1)->type.size() / std::max<int64_t>(dims[0], 1);
-  if (dims[1] == 1 || taps > kMostTaps) return;
+  if (!fitsCodes(conv)) return;
   const std::optional<Codes> x = codesOf(graph, conv.input(0), &conv);
   if (!x) return;
   Value* y = graph.add("simaqat::QuantizedConv", conv.name(),

@@ -45,7 +45,7 @@ TEST_CASE("pairs and stored weights become FakeQuantize, with the same values") 
 
 TEST_CASE("evaluation of a finalized file multiplies codes") {
   const Graph evaluated = buildInference(finalized({}), Mode::kEvaluate, 4, {});
-  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 1);
+  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 2);
   CHECK(countNodes(evaluated, "QuantizeLinear") == 0);
 }
 
