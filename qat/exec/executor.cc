@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace simaqat {
 namespace {
@@ -36,13 +37,14 @@ Executor::Executor(Graph graph, ThreadPool& pool)
       plan_(makePlan(graph_, pool.threads())),
       arena_(ElementType::kUint8, {plan_.arena_bytes}) {
   for (const auto& variable : graph_.variables()) {
-    Tensor value = variable->value;
-    value.mutableRawData();  // a copy of its own
+    Tensor value = std::exchange(variable->value, {});
+    value.mutableRawData();  // a copy of its own, where somebody else holds it too
     variables_[variable->name] = std::move(value);
   }
   for (const Variable* variable : plan_.copies) {
     if (plan_.locations.at(variable->next).kind == Location::Kind::kVariable) {
-      held_[variable] = Tensor(variable->value.type(), variable->value.dims());
+      const Tensor& value = variables_.at(variable->name);
+      held_[variable] = Tensor(value.type(), value.dims());
     }
   }
   buildInstructions();

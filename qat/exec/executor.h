@@ -14,7 +14,8 @@
 
 namespace simaqat {
 
-// Owns a graph of static types, its plan, an arena and the variables' present values. A step is
+// Owns a graph of static types, its plan, an arena and the variables' present values, which are moved
+// out of the graph. A step is
 // `compute`, which changes no variable, and `commit`, which gives variables their next values.
 // After construction nothing is allocated.
 class Executor {
