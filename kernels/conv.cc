@@ -6,6 +6,7 @@
 #include "kernels/depthwise_conv.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
+#include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
@@ -102,41 +103,6 @@ struct WindowSumArrays {
   const int64_t* tap_offsets;
   const T* weights;
 };
-
-// A row of a panel as floats, kLanes of them.
-inline Packet loadFloats(const float* p) { return load(p); }
-inline Packet loadFloats(const double* p) {
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<float>(p[i]);
-  return load(lanes);
-}
-
-// y[c * plane + position[p]] = results[p][c].
-template <class T>
-void storeResults(const T* results, int64_t channels, const int64_t* position, int64_t count,
-                  float* y, int64_t plane) {
-  int64_t p = 0;
-  while (p < count) {
-    const T* from = results + p * kPanel<T>;
-    float* to = y + position[p];
-    if (p + kLanes <= count && position[p + kLanes - 1] == position[p] + kLanes - 1) {
-      for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
-        PacketSquare square;
-        for (int64_t i = 0; i < kLanes; ++i) {
-          square.packet[i] = loadFloats(from + i * kPanel<T> + c0);
-        }
-        Eigen::internal::ptranspose(square);
-        for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
-          store(to + c * plane, square.packet[c - c0]);
-        }
-      }
-      p += kLanes;
-    } else {
-      for (int64_t c = 0; c < channels; ++c) to[c * plane] = static_cast<float>(from[c]);
-      ++p;
-    }
-  }
-}
 
 // What a thread works with.
 template <class T>

@@ -7,6 +7,7 @@
 
 #include "kernels/conv.h"
 #include "kernels/quantized_conv.h"
+#include "kernels/winograd_conv.h"
 
 namespace simaqat::kernels {
 namespace {
@@ -33,7 +34,15 @@ ConvShape square(int64_t batch, int64_t in_channels, int64_t out_channels, int64
           {0, pad, pad}};
 }
 
-enum Pass { kForward, kWideForward, kQuantized, kInputGrad, kWeightGrad };
+enum Pass {
+  kForward,
+  kWideForward,
+  kQuantized,
+  kInputGrad,
+  kWeightGrad,
+  kWinogradInputGrad,
+  kWinogradWeightGrad
+};
 
 void run(benchmark::State& state, const ConvShape& s, Pass pass) {
   ThreadPool pool(static_cast<int>(state.range(0)));
@@ -46,10 +55,13 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
   const std::vector<uint8_t> codes(x.size(), 1);
   const std::vector<float> w_scale(static_cast<size_t>(s.out_channels), 0.5f);
   const Sums sums = pass == kForward ? Sums::kFloat : Sums::kDouble;
-  const size_t bytes = pass <= kWideForward ? convForwardWorkspace(s, sums, pool.threads())
-                       : pass == kQuantized ? quantizedConvWorkspace(s, pool.threads())
-                       : pass == kInputGrad ? convInputGradWorkspace(s, pool.threads())
-                                            : convWeightGradWorkspace(s, pool.threads());
+  const size_t bytes = pass <= kWideForward  ? convForwardWorkspace(s, sums, pool.threads())
+                       : pass == kQuantized  ? quantizedConvWorkspace(s, pool.threads())
+                       : pass == kInputGrad  ? convInputGradWorkspace(s, pool.threads())
+                       : pass == kWeightGrad ? convWeightGradWorkspace(s, pool.threads())
+                       : pass == kWinogradInputGrad
+                           ? winogradInputGradWorkspace(s, pool.threads())
+                           : winogradWeightGradWorkspace(s, pool.threads());
   std::vector<std::byte> workspace(bytes);
   for (auto _ : state) {
     if (pass <= kWideForward) {
@@ -59,8 +71,12 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
                     workspace.data(), pool);
     } else if (pass == kInputGrad) {
       convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
-    } else {
+    } else if (pass == kWeightGrad) {
       convWeightGrad(s, x.data(), y.data(), w.data(), workspace.data(), pool);
+    } else if (pass == kWinogradInputGrad) {
+      winogradInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
+    } else {
+      winogradWeightGrad(s, {codes.data(), 0.5f, 0}, y.data(), w.data(), workspace.data(), pool);
     }
     benchmark::ClobberMemory();
   }
@@ -88,9 +104,12 @@ const bool registered = [] {
       {"resnet18/64-64", square(16, 64, 64, 56, 3, 1)},
       {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
   };
-  const char* const passes[] = {"forward", "wide_forward", "quantized", "input_grad", "weight_grad"};
+  const char* const passes[] = {
+      "forward",     "wide_forward",        "quantized",           "input_grad",
+      "weight_grad", "winograd_input_grad", "winograd_weight_grad"};
   for (const Case& c : cases) {
-    for (int pass = 0; pass < 5; ++pass) {
+    const int count = winogradFits(c.shape) ? 7 : 5;
+    for (int pass = 0; pass < count; ++pass) {
       benchmark::RegisterBenchmark((std::string(c.name) + "/" + passes[pass]).c_str(),
                                    [shape = c.shape, pass](benchmark::State& state) {
                                      run(state, shape, static_cast<Pass>(pass));

@@ -6,6 +6,7 @@
 #include "kernels/conv.h"
 #include "kernels/depthwise_conv.h"
 #include "kernels/float_rows.h"
+#include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
 #include "kernels/transpose.h"
 #include "kernels/window_sum.h"
@@ -63,35 +64,6 @@ struct WeightGradMemory {
   float* panels;       // [thread][kPanelDepth][kPanel]
   float* buffers;      // [thread][a tile's buffer]
 };
-
-// panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
-// behind them.
-void packPanel(const float* dy, int64_t plane, int64_t channels, const int64_t* position,
-               int64_t count, float* panel) {
-  for (int64_t c0 = 0; c0 < kPanel<float>; c0 += kLanes) {
-    const int64_t some = std::clamp<int64_t>(channels - c0, 0, kLanes);
-    const float* from = dy + c0 * plane;
-    float* to = panel + c0;
-    int64_t p = 0;
-    while (p < count) {
-      const int64_t target = position[p];
-      if (p + kLanes <= count && position[p + kLanes - 1] == target + kLanes - 1) {
-        PacketSquare square;
-        for (int64_t c = 0; c < kLanes; ++c) {
-          square.packet[c] = c < some ? load(from + c * plane + target) : broadcast(0.0f);
-        }
-        Eigen::internal::ptranspose(square);
-        for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
-        p += kLanes;
-      } else {
-        for (int64_t c = 0; c < kLanes; ++c) {
-          to[p * kPanel<float> + c] = c < some ? from[c * plane + target] : 0.0f;
-        }
-        ++p;
-      }
-    }
-  }
-}
 
 // Adds a tile's part of a group's sums, for the input channels that the buffer holds.
 struct TileWork {

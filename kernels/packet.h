@@ -57,6 +57,27 @@ struct Lanes {
   Part part[kParts];
 };
 
+// Of the 2 kLanes neighbours in a and b, those with even places and those with odd ones.
+inline void deinterleave(const Packet& a, const Packet& b, Packet& even, Packet& odd) {
+#if defined(__AVX2__)
+  const auto order = [](const Packet& v) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xd8));
+  };
+  even = order(_mm256_shuffle_ps(a, b, 0x88));
+  odd = order(_mm256_shuffle_ps(a, b, 0xdd));
+#else
+  float in[2 * kLanes], evens[kLanes], odds[kLanes];
+  store(in, a);
+  store(in + kLanes, b);
+  for (int i = 0; i < kLanes; ++i) {
+    evens[i] = in[2 * i];
+    odds[i] = in[2 * i + 1];
+  }
+  even = load(evens);
+  odd = load(odds);
+#endif
+}
+
 inline float sumOfLanes(const Packet& v) { return Eigen::internal::predux(v); }
 
 // The next multiple of a vector's length.

@@ -34,8 +34,8 @@ void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
     if (i >= rows) break;
     for (int v = 0; v < kVectors; ++v) {
       T* to = result + i * p.result_stride + v * kSize;
-      const Vector old = Eigen::internal::ploadu<Vector>(to);
-      Eigen::internal::pstoreu(to, Eigen::internal::padd(old, sum[i][v]));
+      if (p.adds) sum[i][v] = Eigen::internal::padd(Eigen::internal::ploadu<Vector>(to), sum[i][v]);
+      Eigen::internal::pstoreu(to, sum[i][v]);
     }
   }
 }

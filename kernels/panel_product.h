@@ -39,6 +39,7 @@ struct PanelProduct {
   int64_t columns;
   T* result;
   int64_t result_stride;
+  bool adds = true;
 };
 template <class T>
 void multiplyPanel(const PanelProduct<T>& product);

@@ -1,4 +1,5 @@
 #include "kernels/matrix_conv.h"
+#include "kernels/winograd_conv.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/convolution.h"
 
@@ -35,6 +36,8 @@ void kernel(const EvalContext& c) {
   if (c.hasIn(2) && kernels::convFitsMatrixTiles(shape)) {
     kernels::matrixInputGrad(shape, dy, w, c.in(2).data<float>(), c.out().data<float>(),
                              c.workspace, c.pool);
+  } else if (c.hasIn(2) && kernels::winogradFits(shape)) {
+    kernels::winogradInputGrad(shape, dy, w, c.out().data<float>(), c.workspace, c.pool);
   } else {
     kernels::convInputGrad(shape, dy, w, c.out().data<float>(), c.workspace, c.pool);
   }
@@ -45,11 +48,18 @@ kernels::ConvShape staticShapeOf(const Node& node) {
   return convShape(node, attributes, attributes.shape, node.input(1)->type.dims());
 }
 
+size_t workspaceOf(const kernels::ConvShape& shape, bool is_quantized, int threads) {
+  if (is_quantized && kernels::convFitsMatrixTiles(shape)) {
+    return kernels::matrixInputGradWorkspace(shape, threads);
+  }
+  if (is_quantized && kernels::winogradFits(shape)) {
+    return kernels::winogradInputGradWorkspace(shape, threads);
+  }
+  return kernels::convInputGradWorkspace(shape, threads);
+}
+
 int64_t workspace(const Node& node, int threads) {
-  const kernels::ConvShape shape = staticShapeOf(node);
-  const bool on_tiles = node.input(2) != nullptr && kernels::convFitsMatrixTiles(shape);
-  return static_cast<int64_t>(on_tiles ? kernels::matrixInputGradWorkspace(shape, threads)
-                                       : kernels::convInputGradWorkspace(shape, threads));
+  return static_cast<int64_t>(workspaceOf(staticShapeOf(node), node.input(2) != nullptr, threads));
 }
 
 }  // namespace

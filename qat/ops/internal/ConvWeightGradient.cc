@@ -1,4 +1,5 @@
 #include "kernels/matrix_conv.h"
+#include "kernels/winograd_conv.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/convolution.h"
 
@@ -39,6 +40,8 @@ void kernel(const EvalContext& c) {
   const kernels::Codes x{c.in(0).data<uint8_t>(), *c.in(2).data<float>(), *c.in(3).data<float>()};
   if (kernels::convFitsMatrixTiles(shape)) {
     kernels::matrixWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
+  } else if (kernels::winogradFits(shape)) {
+    kernels::winogradWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
   } else {
     kernels::convWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
   }
@@ -49,11 +52,18 @@ kernels::ConvShape staticShapeOf(const Node& node) {
   return convShape(node, attributes, node.input(0)->type.dims(), attributes.shape);
 }
 
+size_t workspaceOf(const kernels::ConvShape& shape, bool is_quantized, int threads) {
+  if (is_quantized && kernels::convFitsMatrixTiles(shape)) {
+    return kernels::matrixWeightGradWorkspace(shape, threads);
+  }
+  if (is_quantized && kernels::winogradFits(shape)) {
+    return kernels::winogradWeightGradWorkspace(shape, threads);
+  }
+  return kernels::convWeightGradWorkspace(shape, threads);
+}
+
 int64_t workspace(const Node& node, int threads) {
-  const kernels::ConvShape shape = staticShapeOf(node);
-  const bool on_tiles = node.input(2) != nullptr && kernels::convFitsMatrixTiles(shape);
-  return static_cast<int64_t>(on_tiles ? kernels::matrixWeightGradWorkspace(shape, threads)
-                                       : kernels::convWeightGradWorkspace(shape, threads));
+  return static_cast<int64_t>(workspaceOf(staticShapeOf(node), node.input(2) != nullptr, threads));
 }
 
 }  // namespace
