@@ -8,6 +8,17 @@
 
 namespace simaqat::kernels {
 
+// Whether kLanes positions from p on are neighbours.
+inline bool areNeighbours(const int64_t* position, int64_t p, int64_t count) {
+  return p + kLanes <= count && position[p + kLanes - 1] == position[p] + kLanes - 1;
+}
+
+// Where the next ones are, or the end.
+inline int64_t nextNeighbours(const int64_t* position, int64_t p, int64_t count) {
+  while (p < count && !areNeighbours(position, p, count)) ++p;
+  return p;
+}
+
 // panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
 // behind them.
 inline void packPanel(const float* dy, int64_t plane, int64_t channels, const int64_t* position,
@@ -18,21 +29,23 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const in
     float* to = panel + c0;
     int64_t p = 0;
     while (p < count) {
-      const int64_t target = position[p];
-      if (p + kLanes <= count && position[p + kLanes - 1] == target + kLanes - 1) {
-        PacketSquare square;
-        for (int64_t c = 0; c < kLanes; ++c) {
-          square.packet[c] = c < some ? load(from + c * plane + target) : broadcast(0.0f);
+      const int64_t single = nextNeighbours(position, p, count);
+      // Planes are often a power of two apart, where their lines drive each other out of the cache: one
+      // after the other.
+      for (int64_t c = 0; c < kLanes; ++c) {
+        for (int64_t i = p; i < single; ++i) {
+          to[i * kPanel<float> + c] = c < some ? from[c * plane + position[i]] : 0.0f;
         }
-        Eigen::internal::ptranspose(square);
-        for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
-        p += kLanes;
-      } else {
-        for (int64_t c = 0; c < kLanes; ++c) {
-          to[p * kPanel<float> + c] = c < some ? from[c * plane + target] : 0.0f;
-        }
-        ++p;
       }
+      p = single;
+      if (p == count) break;
+      PacketSquare square;
+      for (int64_t c = 0; c < kLanes; ++c) {
+        square.packet[c] = c < some ? load(from + c * plane + position[p]) : broadcast(0.0f);
+      }
+      Eigen::internal::ptranspose(square);
+      for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
+      p += kLanes;
     }
   }
 }
@@ -51,24 +64,25 @@ void storeResults(const T* results, int64_t channels, const int64_t* position, i
                   float* y, int64_t plane) {
   int64_t p = 0;
   while (p < count) {
-    const T* from = results + p * kPanel<T>;
-    float* to = y + position[p];
-    if (p + kLanes <= count && position[p + kLanes - 1] == position[p] + kLanes - 1) {
-      for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
-        PacketSquare square;
-        for (int64_t i = 0; i < kLanes; ++i) {
-          square.packet[i] = loadFloats(from + i * kPanel<T> + c0);
-        }
-        Eigen::internal::ptranspose(square);
-        for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
-          store(to + c * plane, square.packet[c - c0]);
-        }
+    const int64_t single = nextNeighbours(position, p, count);
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t i = p; i < single; ++i) {
+        y[c * plane + position[i]] = static_cast<float>(results[i * kPanel<T> + c]);
       }
-      p += kLanes;
-    } else {
-      for (int64_t c = 0; c < channels; ++c) to[c * plane] = static_cast<float>(from[c]);
-      ++p;
     }
+    p = single;
+    if (p == count) break;
+    for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
+      PacketSquare square;
+      for (int64_t i = 0; i < kLanes; ++i) {
+        square.packet[i] = loadFloats(results + (p + i) * kPanel<T> + c0);
+      }
+      Eigen::internal::ptranspose(square);
+      for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
+        store(y + c * plane + position[p], square.packet[c - c0]);
+      }
+    }
+    p += kLanes;
   }
 }
 
