@@ -52,14 +52,14 @@ const Node* weightQuantizerOf(const Value* value) {
 constexpr int64_t kMostTaps = 1 << 15;
 constexpr int64_t kMostDepthwiseTaps = 1 << 9;
 
+// By the weights alone: x may have a batch of any size.
 bool fitsCodes(const Node& conv) {
+  if (!conv.input(1)->type.isStatic()) return false;
   const std::vector<int64_t> dims = conv.input(1)->type.dims();
   const int64_t taps = conv.input(1)->type.size() / std::max<int64_t>(dims[0], 1);
   if (dims[1] > 1) return taps <= kMostTaps;
   // Where one channel is all that is summed over, only depthwise convolutions have a fast kernel.
-  const int64_t group = conv.attributes<ops::ConvAttributes>().group;
-  const bool is_depthwise = group == dims[0] && group == conv.input(0)->type.dims()[1];
-  return is_depthwise && taps <= kMostDepthwiseTaps;
+  return conv.attributes<ops::ConvAttributes>().group == dims[0] && taps <= kMostDepthwiseTaps;
 }
 
 void useIntegers(Graph& graph, Node& conv) {

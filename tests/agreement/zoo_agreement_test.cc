@@ -25,8 +25,7 @@ const std::vector<std::string> kNetworks = {
 // Fashion-MNIST enlarged to the network's input. So short a training leaves the networks far from
 // their best, but ranges, BatchNormalization's statistics and weights are those of a training.
 constexpr ShortTraining kTraining = {20, 16, 0.02f};
-// 99.9% of the classes of so few images means all of them.
-constexpr int64_t kTestImages = 200;
+constexpr int64_t kTestImages = 2500;
 constexpr int64_t kTestBatch = 50;
 // Intermediate values are many: node by node on fewer images.
 constexpr int64_t kNodeImages = 16;

@@ -1,6 +1,7 @@
 #include "qat/passes/integer_products.h"
 
 #include <cmath>
+#include <string>
 
 #include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
@@ -25,8 +26,8 @@ constexpr char kNetwork[] = R"(
   %y = Conv(%c2, %w3)
   output y = %y)";
 
-Graph scaffolded(const Tensor& x) {
-  Graph graph = parse(kNetwork);
+Graph scaffolded(const Tensor& x, const std::string& network = kNetwork) {
+  Graph graph = parse(network);
   randomizeVariables(graph, 5);
   scaffold(graph, {});
   calibrate(graph, {x});
@@ -59,6 +60,14 @@ TEST_CASE("convolutions of quantized values multiply codes") {
   CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 3);
   const std::vector<Tensor> as_run = run(evaluated, {x});
   CHECK(as_run[0].identical(after[0]));
+}
+
+TEST_CASE("a batch that is not known yet hides no convolution") {
+  std::string network = kNetwork;
+  network.replace(network.find("[4,"), 3, "[N,");
+  Graph graph = scaffolded(randomTensor({4, 6, 9, 9}, 3), network);
+  const Graph evaluated = buildInference(std::move(graph), Mode::kEvaluate, 4, {});
+  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 3);
 }
 
 TEST_CASE("float operands, and what moves values off the grid, stay") {
