@@ -7,8 +7,8 @@
 //   w, dw [out_channels, in_channels / group, kernel...]    bias [out_channels]
 // Arrays of one call do not overlap.
 //
-// An element of y or dx is one chain of fused multiply-adds in a fixed order: it depends on nothing but
-// its own sample, neither on the threads nor on the rest of the batch.
+// An element of y or dx is a sum in a fixed order, of chains of fused multiply-adds: it depends on
+// nothing but its own sample, neither on the threads nor on the rest of the batch.
 #pragma once
 
 #include <array>
@@ -40,9 +40,9 @@ inline bool isDepthwise(const ConvShape& shape) {
   return shape.group == shape.in_channels && shape.group == shape.out_channels;
 }
 
-// What forward's sums are taken in. In double, y is rounded once for every 512 products, at
-// twice the time: in a deep network with BatchNormalization the rounding of float sums grows from
-// layer to layer until it decides at the corner of a Relu, which moves a gradient by a hundredth.
+// What forward's sums are taken in. In double, y is rounded once, at twice the time: in a deep
+// network with BatchNormalization the rounding of float sums grows from layer to layer until it
+// decides at the corner of a Relu, which moves a gradient by a hundredth.
 enum class Sums { kFloat, kDouble };
 
 // y, from x and w. bias may be null.

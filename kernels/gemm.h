@@ -10,7 +10,8 @@ namespace simaqat::kernels {
 
 // C = alpha * op(A) * op(B) + beta * C, row-major: op(A) is m x k, op(B) k x n, C m x n; A is
 // stored k x m where trans_a, B n x k where trans_b. Where beta is 0, C is not read. alpha is
-// multiplied into A. An element of C is one chain of fused multiply-adds in the order of k.
+// multiplied into B. An element of C is the sum of chains of 256 fused multiply-adds, in the order
+// of k.
 size_t gemmWorkspace(int64_t m, int64_t n, int64_t k, int threads);
 void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
           const float* b, float beta, float* c, std::byte* workspace, ThreadPool& pool);

@@ -7,6 +7,7 @@
 #include "qat/ir/op.h"
 #include "qat/ir/range_search.h"
 #include "qat/passes/approximate.h"
+#include "qat/passes/attention.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/integer_forms.h"
 #include "qat/passes/onnxruntime_kernels.h"
@@ -42,7 +43,9 @@ class Scaffolder {
         options_(options),
         policy_(options),
         approximated_(approximatedFunctions(graph, options.approximations)),
+        softmaxes_(insideSoftmaxes(graph)),
         inside_(insideFunctions(graph)) {
+    for (const auto& [node, softmax] : softmaxes_) inside_[node] = softmax;
     for (const ApproximatedFunction& function : approximated_) {
       for (const Node* node : function.nodes) {
         if (node != function.end()) inside_[node] = function.end();
@@ -69,6 +72,8 @@ class Scaffolder {
     PlacementEntry entry{input->name(), "input", "", "", "", ""};
     if (!asked.quantize.value_or(true)) {
       entry.reason = "off by the recipe";
+    } else if (const Node* softmax = softmaxMaskedBy(input)) {
+      entry.reason = partOf(*softmax);
     } else if (staysInFloat(asked) && !feedsIntegerKernel(input)) {
       entry.reason = "ONNX Runtime uses it in float";
     } else {
@@ -76,6 +81,21 @@ class Scaffolder {
       entry.output = specOf(quantizeValue(input, activationSpec(asked), std::nullopt, first));
     }
     entries_.push_back(std::move(entry));
+  }
+
+  static std::string partOf(const Node& end) {
+    return fmt::format("part of the function that ends in {}", end.describe());
+  }
+
+  // The Softmax for whose mask alone the input is there, or null.
+  const Node* softmaxMaskedBy(const Value* input) const {
+    const Node* softmax = nullptr;
+    for (const Use& use : input->uses()) {
+      const auto found = softmaxes_.find(use.node);
+      if (found == softmaxes_.end()) return nullptr;
+      softmax = found->second;
+    }
+    return softmax;
   }
 
   // Where integer kernels alone count, unless an override wants the value quantized.
@@ -130,7 +150,7 @@ class Scaffolder {
     const QuantizationTraits& traits = node->op().quantization;
     const OutputQuantization output = outputOf(*node);
     if (const auto inside = inside_.find(node); inside != inside_.end()) {
-      return fmt::format("part of the function that ends in {}", inside->second->describe());
+      return partOf(*inside->second);
     }
     switch (output) {
       case OutputQuantization::kNever:
@@ -322,7 +342,8 @@ class Scaffolder {
   const ScaffoldOptions& options_;
   const QuantizerPolicy policy_;
   const std::vector<ApproximatedFunction> approximated_;
-  std::unordered_map<const Node*, const Node*> inside_;
+  const std::unordered_map<const Node*, const Node*> softmaxes_;
+  std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::unordered_map<const Value*, Value*> operands_;  // behind their quantizers
   std::vector<PlacementEntry> entries_;

@@ -174,18 +174,63 @@ TEST_CASE("squeeze-excite: its gate is a function of its own, the product has tw
     output y = %y)") == Values{"x", "p", "r", "b", "g", "y"});
 }
 
-TEST_CASE("scaled dot-product attention: the scores, what scales them, and the Softmax") {
-  CHECK(quantized(R"(
+// Attention of q, k and v whose scores %s become %m by `mask`.
+std::set<std::string> quantizedAttention(const std::string& mask) {
+  return quantized(R"(
     input %q : float[N, 2, 5, 4]
     input %k : float[N, 2, 5, 4]
     input %v : float[N, 2, 5, 4]
     constant %half : float[] = [0.5]
     %t = Transpose(%k) {perm = [0, 1, 3, 2]}
     %s = MatMul(%q, %t)
-    %m = Mul(%s, %half)
+    )" + mask + R"(
     %p = Softmax(%m)
     %y = MatMul(%p, %v)
-    output y = %y)") == Values{"q", "k", "v", "s", "m", "p", "y"});
+    output y = %y)");
+}
+
+TEST_CASE("scaled dot-product attention: scaling, masks and Softmax are one function") {
+  const Values expected = {"q", "k", "v", "s", "p", "y"};
+  CHECK(quantizedAttention("%m = Mul(%s, %half)") == expected);
+  CHECK(quantizedAttention(R"(
+    constant %mask : float[5, 5] = [0, -1e9, ...]
+    %z = Mul(%s, %half)
+    %m = Add(%z, %mask))") == expected);
+  CHECK(quantizedAttention(R"(
+    input %keep : bool[5, 5]
+    constant %lowest : float[] = [-inf]
+    %m = Where(%keep, %s, %lowest))") == expected);
+  // A mask that is made of an input of the model, and between movements as a window's attention has
+  // it.
+  CHECK(quantizedAttention(R"(
+    input %keep : float[N, 1, 1, 5]
+    constant %one : float[] = [1]
+    constant %lowest : float[] = [-1e9]
+    %gone = Sub(%one, %keep)
+    %mask = Mul(%gone, %lowest)
+    %m = Add(%s, %mask))") == expected);
+  CHECK(quantizedAttention(R"(
+    weight %table : float[50] = [1, ...]
+    constant %bias_shape : int64[3] = [2, 5, 5]
+    constant %apart : int64[5] = [-1, 1, 2, 5, 5]
+    constant %together : int64[4] = [-1, 2, 5, 5]
+    constant %mask : float[5, 5] = [0, -100, ...]
+    %bias = Reshape(%table, %bias_shape)
+    %a = Add(%s, %bias)
+    %r = Reshape(%a, %apart)
+    %b = Add(%r, %mask)
+    %m = Reshape(%b, %together))") == expected);
+}
+
+TEST_CASE("a layer's bias in front of a Softmax is no mask") {
+  CHECK(quantized(R"(
+    input %x : float[N, 5, 4]
+    weight %w : float[4, 3] = [1, ...]
+    weight %b : float[3] = [1, ...]
+    %s = MatMul(%x, %w)
+    %a = Add(%s, %b)
+    %y = Softmax(%a)
+    output y = %y)") == Values{"x", "s", "a", "y"});
 }
 
 TEST_CASE("channel shuffle moves codes") {

@@ -171,6 +171,29 @@ TEST_CASE("bound symbols reach every type, and shape arithmetic folds") {
 )"));
 }
 
+TEST_CASE("known dimensions fold beside open ones") {
+  CHECK(after(foldConstants, R"(
+    input %x : float[N, 3, H, 4]
+    constant %last : int64[1] = [-1]
+    constant %first : int64[1] = [0]
+    constant %end : int64[1] = [9]
+    %shape = Shape(%x)
+    %size = Slice(%shape, %last, %end)
+    %channels = Shape(%x) {start = 1, end = 2}
+    %batch = Gather(%shape, %first)
+    %to = Concat(%batch, %channels, %size) {axis = 0}
+    output to = %to)") == unindented(R"(
+    input %x : float[N, 3, H, 4]
+    constant %first : int64[1] = [0]
+    constant %size/folded : int64[1] = [4]
+    constant %channels/folded : int64[1] = [3]
+    %shape : int64[4] = Shape(%x) "shape"
+    %batch : int64[1] = Gather(%shape, %first) "batch"
+    %to : int64[3] = Concat(%batch, %channels/folded, %size/folded) {axis = 0} "to"
+    output to = %to
+)"));
+}
+
 TEST_CASE("shapes that stay unknown are errors that name the culprit") {
   Graph unbound = parse("input %x : float[N, 3]\n%y = Relu(%x)\noutput y = %y");
   CHECK_THROWS_WITH(bindShapes(unbound, {{"M", 2}}), ContainsSubstring("input 'x'"));
