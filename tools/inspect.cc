@@ -135,10 +135,7 @@ class InspectCommand : public Command {
     const Model model = loadModel(model_);
     Json json = describe(model);
     if (!manifest_.empty()) json["report"] = jsonOf(reportOf(model));
-    if (!html_.empty()) {
-      const std::string metrics = metrics_.empty() ? "" : readFile(metrics_);
-      writeFileAtomically(html_, reportPage(model_, json, metrics));
-    }
+    if (!html_.empty()) writePage(json);
     if (json_) {
       std::printf("%s\n", json.dump().c_str());
     } else {
@@ -148,6 +145,17 @@ class InspectCommand : public Command {
   }
 
  private:
+  void writePage(const Json& json) const {
+    const std::string metrics = metrics_.empty() ? "" : readFile(metrics_);
+    std::string page;
+    try {
+      page = reportPage(model_, json, metrics_.empty() ? nullptr : &metrics);
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", metrics_, error.what()));
+    }
+    writeFileAtomically(html_, page);
+  }
+
   Report reportOf(const Model& model) const {
     const Graph& graph = model.graph;
     if (model.stage != Stage::kPrepared && model.stage != Stage::kTrained) {

@@ -102,7 +102,23 @@ QuantizerChoice commonChoice(const std::string& where, const proto::QuantizerRec
   return choice;
 }
 
-QuantizerChoice activationChoice(const std::string& where, const proto::QuantizerRecipe& recipe) {
+// What an observer has no use for would be ignored.
+void checkObserverKeys(const std::string& where, const QuantizerChoice& choice,
+                       const std::string& observer) {
+  if (choice.percentile && observer != "percentile") {
+    throw inputError("{}: percentile belongs to the observer percentile, not to {}", where,
+                     observer);
+  }
+  const bool averages = observer == "moving_average_min_max" || observer == "percentile" ||
+                        observer == "mse" || observer == "entropy";
+  if (choice.averaging_constant && !averages) {
+    throw inputError("{}: averaging_constant is of no use to the observer {}", where, observer);
+  }
+}
+
+// `default_observer` is the one where the recipe names none.
+QuantizerChoice activationChoice(const std::string& where, const proto::QuantizerRecipe& recipe,
+                                 const std::string& default_observer) {
   QuantizerChoice choice = commonChoice(where, recipe);
   if (recipe.has_granularity()) {
     throw inputError("{}: granularity is a weight's; activations have one scale", where);
@@ -115,6 +131,7 @@ QuantizerChoice activationChoice(const std::string& where, const proto::Quantize
   if (recipe.has_observer()) {
     choice.observer = observerOf(where, recipe.observer(), kActivationObservers);
   }
+  checkObserverKeys(where, choice, choice.observer.value_or(default_observer));
   if (choice.observer == "lsq_plus" && choice.symmetric.value_or(false)) {
     throw inputError("{}: lsq_plus learns an offset, which a symmetric quantizer has not", where);
   }
@@ -127,6 +144,9 @@ QuantizerChoice weightChoice(const std::string& where, const proto::QuantizerRec
   const bool is_symmetric = !recipe.has_symmetric() || recipe.symmetric();
   if (!is_signed || !is_symmetric) {
     throw inputError("{}: weights are signed and symmetric", where);
+  }
+  if (choice.percentile || choice.averaging_constant) {
+    throw inputError("{}: percentile and averaging_constant are of activations", where);
   }
   if (choice.bits && (*choice.bits < 2 || *choice.bits > 8) && *choice.bits != 16) {
     throw inputError("{}: bits are {}, expected 2 to 8, or 16", where, *choice.bits);
@@ -144,7 +164,8 @@ QuantizerChoice weightChoice(const std::string& where, const proto::QuantizerRec
   return choice;
 }
 
-QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOverride& entry) {
+QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOverride& entry,
+                                const std::string& default_observer) {
   if (entry.op_type().empty() && entry.node().empty()) {
     throw inputError("{}: an override needs op_type or node", path);
   }
@@ -155,8 +176,14 @@ QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOver
   if (entry.has_quantize()) {
     result.activation.quantize = result.weight.quantize = entry.quantize();
   }
-  result.activation.update(activationChoice(path + ": activation", entry.activation()));
+  result.activation.update(
+      activationChoice(path + ": activation", entry.activation(), default_observer));
   result.weight.update(weightChoice(path + ": weight", entry.weight()));
+  if (result.activation == QuantizerChoice{} && result.weight == QuantizerChoice{}) {
+    throw inputError("{}: an override of{}{} changes nothing", path,
+                     entry.op_type().empty() ? "" : " op_type '" + entry.op_type() + "'",
+                     entry.node().empty() ? "" : " node '" + entry.node() + "'");
+  }
   return result;
 }
 
@@ -212,10 +239,12 @@ ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
   readJsonMessage(path, text, &recipe);
   ScaffoldOptions options;
   if (!recipe.preset().empty()) applyPreset(path, recipe.preset(), options);
-  options.activation.update(activationChoice(path + ": activation", recipe.activation()));
+  options.activation.update(
+      activationChoice(path + ": activation", recipe.activation(), activationQuantizer().observer));
+  const std::string observer = options.activation.observer.value_or(activationQuantizer().observer);
   options.weight.update(weightChoice(path + ": weight", recipe.weight()));
   for (const proto::RecipeOverride& entry : recipe.overrides()) {
-    options.overrides.push_back(overrideOf(path, entry));
+    options.overrides.push_back(overrideOf(path, entry, observer));
   }
   options.approximations = approximationsOf(path, recipe);
   return options;

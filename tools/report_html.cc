@@ -94,16 +94,24 @@ struct Trajectory {
 std::map<std::string, Trajectory> trajectoriesOf(const std::string& metrics) {
   std::map<std::string, Trajectory> found;
   std::istringstream lines(metrics);
+  int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
-    const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("ranges")) continue;
-    for (const auto& [value, range] : json["ranges"]["values"].items()) {
-      if (range[0].is_null() || range[1].is_null()) continue;
-      Trajectory& trajectory = found[value];
-      trajectory.steps.push_back(json["ranges"]["step"].get<double>());
-      for (size_t i = 0; i < 2; ++i) trajectory.ends[i].push_back(range[i].get<double>());
+    ++number;
+    try {
+      const Json json = Json::parse(line);
+      if (!json.is_object()) throw inputError("line {} is no JSON object", number);
+      if (!json.contains("ranges")) continue;
+      for (const auto& [value, range] : json.at("ranges").at("values").items()) {
+        if (range.at(0).is_null() || range.at(1).is_null()) continue;
+        Trajectory& trajectory = found[value];
+        trajectory.steps.push_back(json.at("ranges").at("step").get<double>());
+        for (size_t i = 0; i < 2; ++i) trajectory.ends[i].push_back(range.at(i).get<double>());
+      }
+    } catch (const Json::exception&) {
+      throw inputError("line {} is not one of a run's metrics", number);
     }
   }
+  if (found.empty()) throw inputError("there are no ranges in it; train with --log-ranges");
   return found;
 }
 
@@ -129,8 +137,9 @@ std::string draw(const Trajectory& trajectory) {
   return svg + "</svg>";
 }
 
-std::string quantizerTable(const Json& report, const std::string& metrics) {
-  const auto trajectories = trajectoriesOf(metrics);
+std::string quantizerTable(const Json& report, const std::string* metrics) {
+  std::map<std::string, Trajectory> trajectories;
+  if (metrics != nullptr) trajectories = trajectoriesOf(*metrics);
   std::vector<std::string> head = {"value", "kind", "range", "codes used", "clipped",
                                    "SQNR of its own, dB", "SQNR here, dB", "FP32 values"};
   if (!trajectories.empty()) head.push_back("range by step");
@@ -173,7 +182,7 @@ std::string layerTable(const Json& report) {
 }  // namespace
 
 std::string reportPage(const std::string& title, const Json& description,
-                       const std::string& metrics) {
+                       const std::string* metrics) {
   const Json& report = description["report"];
   std::string html = fmt::format(
       "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{0}</title><style>{1}</style>"

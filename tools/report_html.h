@@ -7,8 +7,8 @@
 namespace simaqat {
 
 // `description` is what `inspect --json` prints, its report among it; `metrics` the text of a run's
-// metrics file, "" for none, whose ranges are drawn.
+// metrics file, null for none, whose ranges are drawn.
 std::string reportPage(const std::string& title, const nlohmann::ordered_json& description,
-                       const std::string& metrics);
+                       const std::string* metrics);
 
 }  // namespace simaqat

@@ -93,7 +93,16 @@ Sensitivity WidthSearch::measure(const Graph& source, const ScaffoldOptions& opt
   for (const Layer& layer : layersOf(graph)) {
     other_bytes -= bytesOf(layer.weight_elements, layer.codes);
   }
-  return measureSensitivity(graph, evaluator);
+  Sensitivity result = measureSensitivity(graph, evaluator);
+  const QuantizerPolicy policy(options, source);
+  for (LayerSensitivity& entry : result.layers) {
+    for (const auto& node : graph.nodes()) {
+      if (node->name() == entry.layer.node && node->opType() == entry.layer.op_type) {
+        entry.pinned = policy.overriddenWeightBits(*node);
+      }
+    }
+  }
+  return result;
 }
 
 std::string WidthSearch::run(const Graph& source, const std::string& recipe,
@@ -103,7 +112,9 @@ std::string WidthSearch::run(const Graph& source, const std::string& recipe,
   std::vector<int64_t> widths;
   if (budget_ > 0) {
     try {
-      widths = chooseWidths(sensitivity, budget_ - other_bytes);
+      // Weights of 16 bits have no integer kernel.
+      widths = chooseWidths(sensitivity, budget_ - other_bytes,
+                            options.only_integer_kernels ? 8 : kWidths.back());
     } catch (const Error& error) {
       throw inputError("--size-budget {}: {} beside {} of scales and what stays float", budget_,
                        error.what(), other_bytes);
@@ -112,7 +123,11 @@ std::string WidthSearch::run(const Graph& source, const std::string& recipe,
   print(sensitivity, widths);
   if (budget_ == 0) return "";
   Json json = recipe.empty() ? Json::object() : Json::parse(recipe);
+  // A recipe with widths of less than 8 bits, which ship as 8, means them where 8 are chosen.
+  const int64_t given = options.weight.bits.value_or(8);
   for (size_t i = 0; i < widths.size(); ++i) {
+    if (sensitivity.layers[i].pinned) continue;
+    if (widths[i] == 8 && given > 4 && given <= 8) continue;
     QuantizationOverride rule;
     rule.node = literally(sensitivity.layers[i].layer.node);
     rule.weight.bits = widths[i];

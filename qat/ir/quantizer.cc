@@ -35,6 +35,7 @@ std::string QuantizerSpec::toString() const {
   while ((int64_t{1} << bits) <= qmax - qmin) ++bits;
   const bool whole = bits == 4 || bits == 8 || bits == 16;
   return elementTypeName(codeType()) + (whole ? "" : fmt::format(" ({} bits)", bits)) +
+         (symmetric && !is_weight ? " symmetric" : "") +
          (perChannel() ? fmt::format(" per channel (axis {})", axis) : " per tensor");
 }
 

@@ -194,7 +194,8 @@ bool feedsIntegerKernel(const Value* value) {
   return std::any_of(value->uses().begin(), value->uses().end(), [](const Use& use) {
     if (hasIntegerKernel(*use.node)) return true;
     const auto& outputs = use.node->outputs();
-    return sharesQuantizer(*use.node) && use.index == 0 &&
+    const bool is_gone = use.node->op().quantization.output == OutputQuantization::kTransparent;
+    return (is_gone || sharesQuantizer(*use.node)) && use.index == 0 &&
            std::any_of(outputs.begin(), outputs.end(), feedsIntegerKernel);
   });
 }

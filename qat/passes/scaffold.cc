@@ -38,10 +38,10 @@ bool computes(const Value* value) {
 
 class Scaffolder {
  public:
-  Scaffolder(Graph& graph, const ScaffoldOptions& options)
+  Scaffolder(Graph& graph, const ScaffoldOptions& options, QuantizerPolicy& policy)
       : graph_(graph),
         options_(options),
-        policy_(options),
+        policy_(policy),
         approximated_(approximatedFunctions(graph, options.approximations)),
         softmaxes_(insideSoftmaxes(graph)),
         inside_(insideFunctions(graph)) {
@@ -55,11 +55,11 @@ class Scaffolder {
 
   std::vector<PlacementEntry> run() {
     const std::vector<Node*> nodes = graph_.nodeSequence();
-    policy_.checkOverrides(graph_);
     for (Value* input : std::vector<Value*>(graph_.inputs)) {
       if (input->type.element == ElementType::kFloat) placeInput(input, nodes);
     }
     for (Node* node : nodes) place(node);
+    checkOverrides(nodes);
     tellKernels(nodes);
     tellApproximations(nodes);
     approximate(graph_, approximated_);
@@ -72,11 +72,13 @@ class Scaffolder {
     PlacementEntry entry{input->name(), "input", "", "", "", ""};
     if (!asked.quantize.value_or(true)) {
       entry.reason = "off by the recipe";
+      policy_.noteInput(*input);
     } else if (const Node* softmax = softmaxMaskedBy(input)) {
       entry.reason = partOf(*softmax);
     } else if (staysInFloat(asked) && !feedsIntegerKernel(input)) {
       entry.reason = "ONNX Runtime uses it in float";
     } else {
+      policy_.noteInput(*input);
       Node* first = nodes.empty() ? nullptr : nodes.front();
       entry.output = specOf(quantizeValue(input, activationSpec(asked), std::nullopt, first));
     }
@@ -107,6 +109,8 @@ class Scaffolder {
     PlacementEntry entry{node->name(), node->opType(), "", "", "", ""};
     const bool is_wanted = policy_.wantsOutput(*node);
     if (policy_.wantsWeight(*node)) entry.weight = quantizeWeight(node);
+    if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
+    if (!is_wanted) policy_.noteActivation({node});
     if (is_wanted && inside_.count(node) == 0 && wantsQuantizedOperands(*node)) {
       quantizeOperands(node);
     }
@@ -165,17 +169,17 @@ class Scaffolder {
         break;
     }
     if (const Node* consumer = soleConsumer(graph_, value)) {
-      if (fuses(traits, *consumer, value) && policy_.wantsOutput(*consumer)) {
-        return fmt::format("fused with {}", consumer->describe());
-      }
+      if (isFusedWith(*node, *consumer)) return fmt::format("fused with {}", consumer->describe());
       if (output == OutputQuantization::kComputes && quantizedBehind(*consumer)) {
         return fmt::format("quantized behind {}", consumer->describe());
       }
     }
-    const QuantizerChoice asked = policy_.activation(*node);
+    const std::vector<const Node*> fused = fusedBefore(node);
+    const QuantizerChoice asked = policy_.activation(fused);
     if (staysInFloat(asked) && !hasIntegerKernel(*node) && !feedsIntegerKernel(value)) {
       return "ONNX Runtime makes and uses it in float";
     }
+    policy_.noteActivation(fused);
     QuantizerSpec spec = activationSpec(asked);
     if (traits.upper_bound != nullptr) spec.upper_bound = traits.upper_bound(*node);
     std::optional<ScaleAndZeroPoint> fixed;
@@ -184,21 +188,59 @@ class Scaffolder {
     return "";
   }
 
-  static bool fuses(const QuantizationTraits& traits, const Node& consumer, const Value* value) {
-    if (consumer.input(0) != value) return false;
+  bool isFusedWith(const Node& node, const Node& consumer) const {
+    const QuantizationTraits& traits = node.op().quantization;
+    if (consumer.input(0) != node.output() || !policy_.wantsOutput(consumer)) return false;
     if (consumer.op().qualifiedName() == "BatchNormalization") return traits.fuses_batch_norm;
     const auto is_activation = consumer.op().quantization.is_activation;
     return traits.fuses_activation && is_activation != nullptr && is_activation(consumer);
   }
 
-  // A Concat all of whose inputs are computed for it alone: fake quantization commutes with it.
+  // With the nodes that are fused with it in front of it, in graph order: one quantizer is theirs.
+  std::vector<const Node*> fusedBefore(const Node* node) const {
+    std::vector<const Node*> fused = {node};
+    while (node->inputCount() > 0 && node->input(0) != nullptr) {
+      const Node* producer = node->input(0)->producer();
+      if (producer == nullptr) break;
+      const bool is_fused = policy_.wantsOutput(*producer) && inside_.count(producer) == 0 &&
+                            soleConsumer(graph_, node->input(0)) == node &&
+                            isFusedWith(*producer, *node);
+      if (!is_fused) break;
+      fused.insert(fused.begin(), producer);
+      node = producer;
+    }
+    return fused;
+  }
+
+  // A Concat all of whose inputs are computed for it alone, and quantized as it is: fake
+  // quantization commutes with it.
   bool quantizedBehind(const Node& consumer) const {
-    if (consumer.op().quantization.output != OutputQuantization::kConcat || !policy_.wantsOutput(consumer)) {
+    if (consumer.op().quantization.output != OutputQuantization::kConcat ||
+        !policy_.wantsOutput(consumer)) {
       return false;
     }
+    const QuantizerChoice asked = policy_.activation(consumer);
     return std::all_of(consumer.inputs().begin(), consumer.inputs().end(), [&](const Value* v) {
-      return soleConsumer(graph_, v) == &consumer && computes(v) && policy_.wantsOutput(*v->producer());
+      return soleConsumer(graph_, v) == &consumer && computes(v) &&
+             policy_.wantsOutput(*v->producer()) &&
+             policy_.activation(fusedBefore(v->producer())) == asked;
     });
+  }
+
+  // An override that would change nothing is a mistake.
+  void checkOverrides(const std::vector<Node*>& nodes) const {
+    const std::optional<QuantizerPolicy::Idle> idle = policy_.firstIdle();
+    if (!idle) return;
+    std::string example;
+    const size_t first = entries_.size() - nodes.size();
+    for (size_t i = 0; i < nodes.size() && example.empty(); ++i) {
+      if (!policy_.isAbout(idle->override_index, *nodes[i])) continue;
+      example = fmt::format(
+          " ({}: {})", nodes[i]->describe(),
+          idle->key == "weight" ? "it has no weight to quantize" : entries_[first + i].reason);
+    }
+    throw inputError("{}: no quantizer is there for its '{}'{}",
+                     policy_.describe(idle->override_index), idle->key, example);
   }
 
   // The parameters' variables, a Quantizer, and the node behind `value` (or in front of `before`).
@@ -340,7 +382,7 @@ class Scaffolder {
 
   Graph& graph_;
   const ScaffoldOptions& options_;
-  const QuantizerPolicy policy_;
+  QuantizerPolicy& policy_;
   const std::vector<ApproximatedFunction> approximated_;
   const std::unordered_map<const Node*, const Node*> softmaxes_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
@@ -352,11 +394,12 @@ class Scaffolder {
 }  // namespace
 
 std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& options) {
+  QuantizerPolicy policy(options, graph);
   runPass(graph, "matmuls-to-gemms", matMulsToGemms);
   runPass(graph, "means-to-pools", meansToPools);
   runPass(graph, "sums-to-adds", sumsToAdds);
   if (!options.integer_biases) graph.metadata[kFloatBiasesKey] = "yes";
-  return Scaffolder(graph, options).run();
+  return Scaffolder(graph, options, policy).run();
 }
 
 }  // namespace simaqat

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "qat/base/error.h"
@@ -63,7 +64,7 @@ Sensitivity measureSensitivity(const Graph& calibrated, Evaluator& evaluator) {
   bypassQuantizers(floats);
   result.float_loss = lossOf(floats, evaluator);
   for (const Layer& layer : layersOf(calibrated)) {
-    LayerSensitivity entry{layer, {}, {}};
+    LayerSensitivity entry{layer, {}, {}, {}};
     for (size_t w = 0; w < kWidths.size(); ++w) {
       entry.weight_loss[w] = lossWith(calibrated, layer.weight, kWidths[w], evaluator);
       entry.output_loss[w] = layer.output.empty()
@@ -75,33 +76,45 @@ Sensitivity measureSensitivity(const Graph& calibrated, Evaluator& evaluator) {
   return result;
 }
 
-std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_bytes) {
+std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_bytes,
+                                  int64_t widest) {
   constexpr double kImpossible = std::numeric_limits<double>::infinity();
   const auto& layers = sensitivity.layers;
+  const auto widthsOf = [&](const LayerSensitivity& entry) {
+    std::vector<int64_t> widths;
+    if (entry.pinned) return std::vector<int64_t>{*entry.pinned};
+    std::copy_if(kWidths.begin(), kWidths.end(), std::back_inserter(widths),
+                 [&](int64_t bits) { return bits <= widest; });
+    return widths;
+  };
   int64_t least = 0;
   int64_t most = 0;
   for (const LayerSensitivity& entry : layers) {
-    least += codeBytes(entry.layer, kWidths.front());
-    most += codeBytes(entry.layer, kWidths.back());
+    least += codeBytes(entry.layer, widthsOf(entry).front());
+    most += codeBytes(entry.layer, widthsOf(entry).back());
   }
   if (code_bytes < least) {
-    throw inputError("the weights' codes of 4 bits take {} bytes, and there is room for {}", least,
-                     std::max<int64_t>(code_bytes, 0));
+    throw inputError("the weights' codes of {} bits take {} bytes, and there is room for {}",
+                     kWidths.front(), least, std::max<int64_t>(code_bytes, 0));
   }
-  // A knapsack with one choice a layer. What 4 bits take is set aside, so that rounding up to parts
-  // never forbids them.
+  // A knapsack with one choice a layer. What the least width takes is set aside, so that rounding
+  // up to parts never forbids it.
   const int64_t room = std::min(code_bytes, most) - least;
   const double part = std::max(1.0, static_cast<double>(room) / kParts);
   const auto parts = static_cast<size_t>(static_cast<double>(room) / part);
+  const auto partsOf = [&](const LayerSensitivity& entry, size_t w) {
+    const std::vector<int64_t> widths = widthsOf(entry);
+    const int64_t extra = codeBytes(entry.layer, widths[w]) - codeBytes(entry.layer, widths[0]);
+    return static_cast<size_t>(std::ceil(static_cast<double>(extra) / part));
+  };
   std::vector<double> best(parts + 1, 0);
   std::vector<std::vector<size_t>> choices;  // by layer and room
   for (const LayerSensitivity& entry : layers) {
     std::vector<double> next(parts + 1, kImpossible);
     std::vector<size_t> choice(parts + 1, 0);
     const auto costs = costsOf(entry);
-    for (size_t w = 0; w < kWidths.size(); ++w) {
-      const int64_t extra = codeBytes(entry.layer, kWidths[w]) - codeBytes(entry.layer, kWidths[0]);
-      const auto needed = static_cast<size_t>(std::ceil(static_cast<double>(extra) / part));
+    for (size_t w = 0; w < widthsOf(entry).size(); ++w) {
+      const size_t needed = partsOf(entry, w);
       for (size_t r = needed; r <= parts; ++r) {
         const double loss = best[r - needed] + costs[w];
         // Of equals the widest.
@@ -114,16 +127,14 @@ std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_b
     best = std::move(next);
     choices.push_back(std::move(choice));
   }
-  std::vector<int64_t> widths(layers.size());
+  std::vector<int64_t> result(layers.size());
   size_t r = parts;
   for (size_t i = layers.size(); i-- > 0;) {
     const size_t w = choices[i][r];
-    widths[i] = kWidths[w];
-    const int64_t extra =
-        codeBytes(layers[i].layer, kWidths[w]) - codeBytes(layers[i].layer, kWidths[0]);
-    r -= static_cast<size_t>(std::ceil(static_cast<double>(extra) / part));
+    result[i] = widthsOf(layers[i])[w];
+    r -= partsOf(layers[i], w);
   }
-  return widths;
+  return result;
 }
 
 }  // namespace simaqat

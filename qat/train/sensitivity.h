@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct LayerSensitivity {
   // The loss with this layer's weight, or its output, alone quantized to each of kWidths.
   std::array<double, kWidths.size()> weight_loss;
   std::array<double, kWidths.size()> output_loss;  // that of FP32 where nothing quantizes it
+  // The width that the recipe gives this layer, which is not for choice.
+  std::optional<int64_t> pinned;
 };
 
 struct Sensitivity {
@@ -28,9 +31,11 @@ struct Sensitivity {
 // Of a scaffolded graph whose ranges are set. The evaluator has a loss.
 Sensitivity measureSensitivity(const Graph& calibrated, Evaluator& evaluator);
 
-// For each layer the width of its weight, such that the sum of the losses measured is least while
-// the weights' codes take no more than so many bytes; a narrower width counts as no better than a
-// wider one, whatever was measured. An input Error where 4 bits are too many.
-std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_bytes);
+// For each layer the width of its weight, of kWidths up to `widest`, such that the sum of the
+// losses measured is least while the weights' codes take no more than so many bytes; a narrower
+// width counts as no better than a wider one, whatever was measured. An input Error where 4 bits
+// are too many.
+std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_bytes,
+                                  int64_t widest = kWidths.back());
 
 }  // namespace simaqat

@@ -202,8 +202,14 @@ TEST_CASE("what prepare is told has to fit the model") {
       R"({"overrides": [{"node": "/head/*", "quantize": false}]})", scratch("unmatched.json"));
   expectBadInput({"prepare", source, "--recipe", unmatched},
                  {"recipe", "'/head/*'", "matches no node"});
-  for (const char* entry : {"null", R"({"op_type": "Conv", "quantize": null})",
-                            R"({"quantize": false})", R"({"op_type": "Conv"})"}) {
+  for (const char* entry :
+       {"null", R"({"op_type": "Conv", "quantize": null})", R"({"quantize": false})",
+        R"({"op_type": "Conv"})", R"({"op_type": "Conv", "activation": {}})",
+        R"({"op_type": "Conv", "weight": {"percentile": 99}})",
+        R"({"op_type": "Conv", "weight": {"averaging_constant": 0.1}})",
+        R"({"op_type": "Conv", "activation": {"percentile": 99}})",
+        R"({"op_type": "Conv", "activation": {"observer": "lsq",
+                                "averaging_constant": 0.1}})"}) {
     const std::string recipe =
         saveText(std::string("{\"overrides\": [") + entry + "]}", scratch("entry.json"));
     expectBadInput({"prepare", source, "--recipe", recipe}, {recipe});

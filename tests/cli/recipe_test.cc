@@ -86,6 +86,8 @@ TEST_CASE("what presets choose") {
         std::set<std::string>{"int8 per tensor", "int8 per channel (axis 0)"});
   CHECK(kinds(ship(R"({"preset": "onnxruntime-7bit"})").prepared) ==
         std::set<std::string>{"uint8 per tensor", "int8 (7 bits) per channel (axis 0)"});
+  CHECK(kinds(ship(R"({"preset": "tensorrt"})").prepared) ==
+        std::set<std::string>{"int8 symmetric per tensor", "int8 per channel (axis 0)"});
   CHECK(kinds(ship(R"({"preset": "weights-only"})").prepared) ==
         std::set<std::string>{"int8 per channel (axis 0)"});
   const int integer_bias = onnx::TensorProto::INT32;

@@ -123,4 +123,13 @@ TEST_CASE("reports that cannot be") {
   checkOneLine(run(inspect(s.exported)), {"exported.onnx", "is exported", "prepared or a trained"});
   checkOneLine(run(inspect(s.prepared)), {"prepared.onnx", "'input'", "no range yet"});
   CHECK(run({"inspect", s.trained, "--html", scratch("x.html")}).status == 2);
+  const auto page = [&](const std::string& metrics) {
+    const std::string file = saveText(metrics, scratch("bad.jsonl"));
+    return run(inspect(s.trained) + Args{"--html", scratch("x.html"), "--metrics", file});
+  };
+  checkOneLine(page("root:x:0\n"), {"bad.jsonl", "line 1", "metrics"});
+  checkOneLine(page("{\"step\": 1}\n[]\n"), {"bad.jsonl", "line 2", "JSON object"});
+  checkOneLine(page("{\"ranges\": {\"step\": 1, \"values\": {\"x\": [1]}}}\n"),
+               {"bad.jsonl", "line 1"});
+  checkOneLine(page("{\"step\": 1}\n"), {"bad.jsonl", "--log-ranges"});
 }

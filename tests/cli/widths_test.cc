@@ -168,4 +168,20 @@ TEST_CASE("a recipe is kept where widths are chosen for it") {
   CHECK(wordsOf(out, "/second/conv")[5] == "-");
 }
 
+TEST_CASE("--size-budget keeps the widths that the recipe has") {
+  const auto chosen = [](const std::string& given) {
+    const std::string recipe = scratch("kept.json");
+    runWell(prepare(scratch("kept.onnx"), {"--recipe", saveText(given, scratch("kept-given.json")),
+                                           "--size-budget", "1000000", "--write-recipe", recipe}));
+    return Json::parse(bytesOf(recipe));
+  };
+  // A layer's own is no choice.
+  const Json pinned = chosen(R"({"overrides": [{"op_type": "Gemm", "weight": {"bits": 8}}]})");
+  REQUIRE(pinned["overrides"].size() == 3);
+  CHECK(pinned["overrides"][1]["weight"]["bits"] == 16);
+  CHECK(pinned["overrides"][2]["weight"]["bits"] == 16);
+  // Weights of 7 bits are a byte, and the widest that have integer kernels.
+  CHECK(chosen(R"({"preset": "onnxruntime-7bit"})").count("overrides") == 0);
+}
+
 }  // namespace simaqat::cli

@@ -200,6 +200,113 @@ TEST_CASE("overrides: the last that matches wins, and one that matches nothing i
   CHECK_THROWS_WITH(scaffold(none, options), ContainsSubstring("layer?"));
 }
 
+QuantizationOverride activationBits(const std::string& op_type, const std::string& node,
+                                    int64_t bits) {
+  QuantizationOverride result{op_type, node, {}, {}};
+  result.activation.bits = bits;
+  return result;
+}
+
+TEST_CASE("an override of one of the nodes that are fused is about their quantizer") {
+  for (const auto& override : {activationBits("Conv", "", 16), activationBits("", "n", 16),
+                               activationBits("Relu", "r", 16)}) {
+    ScaffoldOptions options;
+    options.overrides = {override};
+    Graph graph = parse(kNetwork);
+    CHECK_THAT(placement(graph, options), ContainsSubstring("r: uint16 per tensor\n") &&
+                                              ContainsSubstring("sr: uint8 per tensor\n"));
+  }
+  ScaffoldOptions options;
+  options.overrides = {activationBits("Relu", "", 16), activationBits("Conv", "", 4)};
+  Graph graph = parse(kNetwork);
+  CHECK_THAT(placement(graph, options), ContainsSubstring("r: uint4 per tensor\n") &&
+                                            ContainsSubstring("sr: uint16 per tensor\n"));
+}
+
+TEST_CASE("an input of a Concat that is quantized otherwise has a quantizer of its own") {
+  const std::string text = R"(
+    input %x : float[N, 2, 4, 4]
+    weight %w : float[2, 2, 1, 1] = [1, 2, 3, 4]
+    %a = Conv(%x, %w)
+    %b = Conv(%x, %w)
+    %y = Concat(%a, %b) {axis = 1}
+    output y = %y)";
+  Graph same = parse(text);
+  CHECK_THAT(placement(same), ContainsSubstring("(quantized behind Concat 'y')"));
+  ScaffoldOptions options;
+  options.overrides = {activationBits("", "a", 16)};
+  Graph other = parse(text);
+  CHECK_THAT(placement(other, options),
+             ContainsSubstring("a: uint16 per tensor") && ContainsSubstring("b: uint8 per tensor"));
+}
+
+TEST_CASE("an override that has no effect is an error that says why") {
+  QuantizationOverride weight{"Relu", "", {}, {}};
+  weight.weight.bits = 4;
+  const auto error = [](const QuantizationOverride& rule) {
+    ScaffoldOptions options;
+    options.overrides = {rule};
+    Graph graph = parse(kNetwork);
+    try {
+      scaffold(graph, options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(error(activationBits("Flatten", "", 16)) ==
+        "the recipe's override of op_type 'Flatten': no quantizer is there for its 'activation' "
+        "(Flatten 'f': shares its input's)");
+  CHECK_THAT(error(weight), ContainsSubstring("'Relu'") && ContainsSubstring("'weight'"));
+  CHECK(error(activationBits("Conv", "", 16)).empty());
+}
+
+TEST_CASE("nodes that are rewritten answer to what they were") {
+  const std::string text = R"(
+    input %x : float[N, 4]
+    weight %w : float[4, 3] = [1, ...]
+    weight %b : float[3] = [1, ...]
+    %m = MatMul(%x, %w)
+    %a = Add(%m, %b)
+    %s = Sum(%a, %a, %a)
+    output y = %s)";
+  for (const auto& override : {activationBits("MatMul", "", 16), activationBits("Add", "a", 16),
+                               activationBits("", "m", 16)}) {
+    ScaffoldOptions options;
+    options.overrides = {override};
+    Graph graph = parse(text);
+    CHECK_THAT(placement(graph, options), ContainsSubstring("m: uint16 per tensor"));
+  }
+  ScaffoldOptions options;
+  options.overrides = {activationBits("Sum", "", 16)};
+  Graph graph = parse(text);
+  CHECK_THAT(placement(graph, options),
+             ContainsSubstring("m: uint8 per tensor") && ContainsSubstring("s: uint16 per tensor"));
+}
+
+TEST_CASE("a symmetric quantizer has no offset to learn, wherever the two are asked for") {
+  ScaffoldOptions options;
+  options.activation.symmetric = true;
+  options.activation.is_signed = true;
+  options.overrides.push_back(activationBits("Relu", "", 8));
+  options.overrides[0].activation.observer = "lsq_plus";
+  Graph graph = parse(kNetwork);
+  CHECK_THROWS_WITH(scaffold(graph, options), ContainsSubstring("lsq_plus"));
+}
+
+TEST_CASE("with integer kernels only, a Dropout between does not hide one") {
+  ScaffoldOptions options;
+  options.only_integer_kernels = true;
+  Graph graph = parse(R"(
+    input %x : float[N, 4]
+    weight %w : float[4, 3] = [1, ...]
+    %h = HardSwish(%x)
+    %d = Dropout(%h)
+    %y = Gemm(%d, %w)
+    output y = %y)");
+  CHECK_THAT(placement(graph, options), ContainsSubstring("h: uint8 per tensor"));
+}
+
 TEST_CASE("a tied weight has one quantizer") {
   Graph graph = parse(R"(
     input %x : float[N, 2, 4]
