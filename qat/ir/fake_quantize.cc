@@ -11,6 +11,21 @@ bool isFakeQuantize(const Node& node) {
   return node.op().qualifiedName() == "simaqat::FakeQuantize";
 }
 
+Node* batchNormBehind(const Graph& graph, const Node& node) {
+  const Value* value = node.output();
+  if (graph.useCount(value) != 1 || value->uses().size() != 1) return nullptr;
+  Node* consumer = value->uses()[0].node;
+  const bool folds = consumer->op().qualifiedName() == "BatchNormalization" &&
+                     node.op().quantization.fuses_batch_norm && consumer->input(0) == value &&
+                     (node.op().qualifiedName() != "MatMul" || value->type.rank() == 2);
+  return folds ? consumer : nullptr;
+}
+
+Node* foldedBatchNorm(const Graph& graph, const Node& fake_quantize) {
+  const auto& uses = fake_quantize.output()->uses();
+  return uses.size() == 1 ? batchNormBehind(graph, *uses[0].node) : nullptr;
+}
+
 bool isUnset(const Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
   const auto first = [&](FakeQuantizeInput i) {

@@ -36,7 +36,7 @@ std::string QuantizerSpec::toString() const {
   const bool whole = bits == 4 || bits == 8 || bits == 16;
   return elementTypeName(codeType()) + (whole ? "" : fmt::format(" ({} bits)", bits)) +
          (symmetric && !is_weight ? " symmetric" : "") +
-         (perChannel() ? fmt::format(" per channel (axis {})", axis) : " per tensor");
+         (hasOneScale() ? " per tensor" : fmt::format(" per channel (axis {})", axis));
 }
 
 bool operator==(const QuantizerSpec& a, const QuantizerSpec& b) {

@@ -19,6 +19,10 @@ namespace simaqat {
 // a weight's looks at the weight as it is, at each step:
 //   "channel_max": scale = max(abs) / qmax
 //   "channel_mse": the scale with the least squared error (range_search.h)
+//   "folded_max": of a weight that ships with one scale: that of the weight with the
+//   BatchNormalization
+//     behind it folded in, a_c W_c, over |a_c| for each channel
+//     (qat/ops/internal/FoldedWeightScale.cc)
 //   "tensor_range": the tensor's least and greatest value, affine, one scale for all
 // and either may learn it, from the gradient of the loss:
 //   "lsq": Esser 2020; the zero point is that of a symmetric quantizer
@@ -64,7 +68,12 @@ struct QuantizerSpec {
     return observer == "percentile" || observer == "mse" || observer == "entropy";
   }
   // From the tensor itself.
-  bool followsWeight() const { return observer == "channel_max" || observer == "channel_mse"; }
+  bool followsWeight() const {
+    return observer == "channel_max" || observer == "channel_mse" || followsFoldedWeight();
+  }
+  bool followsFoldedWeight() const { return observer == "folded_max"; }
+  // Of what ships.
+  bool hasOneScale() const { return !perChannel() || followsFoldedWeight(); }
   bool followsTensor() const { return observer == "tensor_range"; }
   bool learnsScale() const { return observer == "lsq" || learnsOffset(); }
   bool learnsOffset() const { return observer == "lsq_plus"; }

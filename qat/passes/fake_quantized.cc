@@ -1,6 +1,7 @@
 #include "qat/passes/fake_quantized.h"
 
 #include "qat/ir/op.h"
+#include "qat/ops/shared/batch_norm_attributes.h"
 #include "qat/passes/approximate.h"
 #include "qat/passes/stored.h"
 
@@ -23,12 +24,22 @@ float inputScale(const Value* value) {
 Tensor weightScales(const Graph& graph, const Node& fake_quantize) {
   const auto& spec = fake_quantize.attributes<QuantizerSpec>();
   if (!spec.followsWeight()) return storedTensor(graph, fake_quantize.input(kFakeQuantizeScale));
-  const Tensor weight = storedTensor(graph, fake_quantize.input(kFakeQuantizeX));
+  std::vector<Tensor> inputs = {storedTensor(graph, fake_quantize.input(kFakeQuantizeX))};
+  if (spec.followsFoldedWeight()) {
+    const Node* batch_norm = foldedBatchNorm(graph, fake_quantize);
+    if (batch_norm == nullptr) fake_quantize.fail("no BatchNormalization folds into its weight");
+    inputs.push_back(storedTensor(graph, batch_norm->input(1)));
+    inputs.push_back(storedTensor(graph, batch_norm->input(4)));
+    inputs.push_back(Tensor::scalar(batch_norm->attributes<ops::BatchNormAttributes>().epsilon));
+  }
   ThreadPool pool(1);
   Graph scratch(graph.registry());
-  Value* constant = scratch.addConstant("weight", weight);
-  const Value* result = scratch.add("simaqat::WeightScale", "scale", {constant}, spec);
-  return evaluateOnHost(scratch, *result->producer(), {weight}, pool)[0];
+  std::vector<Value*> constants;
+  for (const Tensor& input : inputs) constants.push_back(scratch.addConstant("input", input));
+  const Value* result = scratch.add(
+      spec.followsFoldedWeight() ? "simaqat::FoldedWeightScale" : "simaqat::WeightScale", "scale",
+      constants, spec);
+  return evaluateOnHost(scratch, *result->producer(), inputs, pool)[0];
 }
 
 std::vector<WeightedNode> weightedNodes(const Graph& graph) {

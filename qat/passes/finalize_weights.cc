@@ -28,14 +28,15 @@ Tensor vectorOf(const std::vector<T>& values) {
   return Tensor::of({static_cast<int64_t>(values.size())}, values);
 }
 
-// codes behind a DequantizeLinear along `axis`.
+// codes behind a DequantizeLinear along `axis`, or with one scale.
 Value* addDequantized(Graph& graph, const std::string& name, const Tensor& codes,
-                      const std::vector<float>& scales, int64_t axis, Node* before) {
+                      const std::vector<float>& scales, bool has_one_scale, int64_t axis,
+                      Node* before) {
+  const Tensor scale_tensor = has_one_scale ? Tensor::scalar(scales.at(0)) : vectorOf(scales);
   Value* code = graph.addConstant(name + "/quantized", codes);
-  Value* scale = graph.addConstant(name + "/quantized_scale", vectorOf(scales));
-  Value* zero = graph.addConstant(
-      name + "/quantized_zero_point",
-      Tensor(codes.type(), {static_cast<int64_t>(scales.size())}));
+  Value* scale = graph.addConstant(name + "/quantized_scale", scale_tensor);
+  Value* zero =
+      graph.addConstant(name + "/quantized_zero_point", Tensor(codes.type(), scale_tensor.dims()));
   ops::QuantizeLinearAttributes attributes;
   attributes.axis = axis;
   return graph.add("DequantizeLinear", name + "/dequantize", {code, scale, zero}, attributes, before);
@@ -46,7 +47,8 @@ void setBias(Graph& graph, Node* node, const std::string& name, const FoldedWeig
   if (folded.integer_bias) {
     std::vector<float> scales;
     for (float scale : folded.scales) scales.push_back(folded.input_scale * scale);
-    bias = addDequantized(graph, name, vectorOf(folded.biases), scales, 0, node);
+    bias =
+        addDequantized(graph, name, vectorOf(folded.biases), scales, folded.has_one_scale, 0, node);
   } else {
     std::vector<float> values(folded.float_biases.begin(), folded.float_biases.end());
     bias = graph.addConstant(name, vectorOf(values));
@@ -82,7 +84,8 @@ void lowerWeight(Graph& graph, const WeightedNode& weighted) {
   }
   const QuantizationTraits& traits = node->op().quantization;
   node->setInput(static_cast<size_t>(traits.weight_input),
-                 addDequantized(graph, weight->name(), folded.codes, folded.scales, axis, node));
+                 addDequantized(graph, weight->name(), folded.codes, folded.scales,
+                                folded.has_one_scale, axis, node));
   if (traits.bias_input >= 0) {
     const Value* bias = node->input(static_cast<size_t>(traits.bias_input));
     setBias(graph, node, bias != nullptr ? bias->name() : weight->name() + "/bias", folded);
@@ -112,7 +115,8 @@ void lowerBatchNorms(Graph& graph) {
     attributes.group = folded.codes.dims()[0];
     attributes.kernel_shape.assign(node->input(0)->type.rank() - 2, 1);
     const std::string name = node->name();
-    Value* weight = addDequantized(graph, name + "/weight", folded.codes, folded.scales, 0, node);
+    Value* weight =
+        addDequantized(graph, name + "/weight", folded.codes, folded.scales, false, 0, node);
     Value* y = graph.add("Conv", name, {node->input(0), weight}, attributes, node);
     setBias(graph, y->producer(), name + "/bias", folded);
     graph.replaceUses(node->output(), y);

@@ -57,36 +57,82 @@ bool hasIntegerBias(const Graph& graph, const Node& node, const QuantizerSpec& w
          elementSize(weight.codeType()) == 1;
 }
 
-// `spec.axis` counts the output channels of `weight`; codes come out in the same layout. One scale
-// for the whole weight serves each of them.
-FoldedWeight quantizeWeight(const QuantizerSpec& spec, int64_t axis, const Tensor& weight,
-                            const Tensor& scales, const Affine& affine, float input_scale) {
+// A weight seen as [outer, channels, inner].
+struct WeightLayout {
   int64_t outer = 1;
+  int64_t channels = 1;
   int64_t inner = 1;
-  const auto& dims = weight.dims();
-  for (size_t k = 0; k < dims.size(); ++k) {
-    if (static_cast<int64_t>(k) < axis) outer *= dims[k];
-    if (static_cast<int64_t>(k) > axis) inner *= dims[k];
+
+  WeightLayout(const std::vector<int64_t>& dims, int64_t axis) {
+    for (size_t k = 0; k < dims.size(); ++k) {
+      const auto at = static_cast<int64_t>(k);
+      (at < axis ? outer : at == axis ? channels : inner) *= dims[k];
+    }
   }
-  const int64_t channels = dims[static_cast<size_t>(axis)];
+  int64_t channelSize() const { return outer * inner; }
+  // Of the i-th element of a channel.
+  int64_t index(int64_t channel, int64_t i) const {
+    return ((i / inner) * channels + channel) * inner + i % inner;
+  }
+};
+
+// Brings codes with a scale for each channel, all the same but for rounding and for channels whose
+// bias asked for more, to the greatest scale that one of them needs.
+void shareScale(const QuantizerSpec& spec, const WeightLayout& layout, int32_t* codes,
+                FoldedWeight& folded, float input_scale) {
+  float shared = 0;
+  // Of channels without a code, whose bias has 7 of its 30 bits to spare (quantizeChannel).
+  float for_biases = 0;
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    bool is_zero = true;
+    for (int64_t i = 0; i < layout.channelSize(); ++i) {
+      is_zero = is_zero && codes[layout.index(c, i)] == 0;
+    }
+    float& most = is_zero ? for_biases : shared;
+    most = std::max(most, folded.scales[static_cast<size_t>(c)]);
+  }
+  shared = shared == 0 ? for_biases : std::max(shared, for_biases / 128);
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    const auto channel = static_cast<size_t>(c);
+    for (int64_t i = 0; i < layout.channelSize(); ++i) {
+      int32_t& code = codes[layout.index(c, i)];
+      const auto value = static_cast<float>(code) * folded.scales[channel];
+      code = quantizeOne(value, shared, 0, spec.qmin, spec.qmax);
+    }
+    folded.scales[channel] = shared;
+    folded.biases[channel] =
+        static_cast<int32_t>(std::nearbyint(folded.float_biases[channel] / (input_scale * shared)));
+  }
+  folded.has_one_scale = true;
+}
+
+// `axis` counts the output channels of `weight`; codes come out in the same layout. One scale for
+// the whole weight serves each of them.
+FoldedWeight quantizeWeight(const QuantizerSpec& spec, int64_t axis, const Tensor& weight,
+                            const Tensor& scales, const Affine& affine, float input_scale,
+                            bool shares_scale) {
+  const WeightLayout layout(weight.dims(), axis);
+  const float bias_scale = input_scale > 0 ? input_scale : 1.0f;
   FoldedWeight result;
-  Tensor codes(ElementType::kInt32, dims);
-  const float* values = weight.data<float>();
-  std::vector<float> channel(static_cast<size_t>(outer * inner));
-  for (int64_t c = 0; c < channels; ++c) {
-    const auto at = [&](int64_t i) { return ((i / inner) * channels + c) * inner + i % inner; };
-    for (int64_t i = 0; i < outer * inner; ++i) channel[static_cast<size_t>(i)] = values[at(i)];
+  Tensor codes(ElementType::kInt32, weight.dims());
+  std::vector<float> channel(static_cast<size_t>(layout.channelSize()));
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    for (int64_t i = 0; i < layout.channelSize(); ++i) {
+      channel[static_cast<size_t>(i)] = weight.data<float>()[layout.index(c, i)];
+    }
     const auto index = static_cast<size_t>(c);
     const float scale = scales.data<float>()[scales.size() == 1 ? 0 : c];
-    const QuantizedChannel quantized =
-        quantizeChannel(spec, channel, scale, affine.factor[index], affine.offset[index],
-                        input_scale > 0 ? input_scale : 1.0f);
-    for (int64_t i = 0; i < outer * inner; ++i) {
-      codes.mutableData<int32_t>()[at(i)] = quantized.codes[static_cast<size_t>(i)];
+    const QuantizedChannel quantized = quantizeChannel(spec, channel, scale, affine.factor[index],
+                                                       affine.offset[index], bias_scale);
+    for (int64_t i = 0; i < layout.channelSize(); ++i) {
+      codes.mutableData<int32_t>()[layout.index(c, i)] = quantized.codes[static_cast<size_t>(i)];
     }
     result.scales.push_back(quantized.scale);
     result.biases.push_back(quantized.bias);
     result.float_biases.push_back(affine.offset[index]);
+  }
+  if (shares_scale) {
+    shareScale(spec, layout, codes.mutableData<int32_t>(), result, bias_scale);
   }
   result.codes = codes.converted(spec.codeType());
   result.input_scale = input_scale;
@@ -94,16 +140,6 @@ FoldedWeight quantizeWeight(const QuantizerSpec& spec, int64_t axis, const Tenso
 }
 
 }  // namespace
-
-Node* batchNormBehind(const Graph& graph, const Node& node) {
-  const Value* value = node.output();
-  if (graph.useCount(value) != 1 || value->uses().size() != 1) return nullptr;
-  Node* consumer = value->uses()[0].node;
-  const bool folds = consumer->op().qualifiedName() == "BatchNormalization" &&
-                     node.op().quantization.fuses_batch_norm && consumer->input(0) == value &&
-                     (node.op().qualifiedName() != "MatMul" || value->type.rank() == 2);
-  return folds ? consumer : nullptr;
-}
 
 FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
                         const Node* batch_norm) {
@@ -114,9 +150,12 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
   Affine affine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
   if (batch_norm != nullptr) affine = affineOf(*batch_norm);
   foldNode(*weighted.node, affine);
-  FoldedWeight folded = quantizeWeight(spec, axis, weight,
-                                       weightScales(graph, *weighted.fake_quantize), affine,
-                                       inputScale(weighted.node->input(0)));
+  // One scale that other than folded weights were trained with is one for each channel once folded.
+  const bool shares_scale =
+      spec.followsFoldedWeight() || (!spec.perChannel() && batch_norm == nullptr);
+  FoldedWeight folded =
+      quantizeWeight(spec, axis, weight, weightScales(graph, *weighted.fake_quantize), affine,
+                     inputScale(weighted.node->input(0)), shares_scale);
   folded.integer_bias = hasIntegerBias(graph, *weighted.node, spec);
   return folded;
 }
@@ -135,7 +174,7 @@ FoldedWeight foldBatchNorm(const Graph& graph, const Node& batch_norm) {
   std::fill_n(ones.mutableData<float>(), ones.size(), 1.0f);
   const QuantizerSpec spec = weightQuantizer(0);
   FoldedWeight folded = quantizeWeight(spec, 0, ones, Tensor::scalar(scaleFromMaxAbs(spec, 1)),
-                                       affine, inputScale(batch_norm.input(0)));
+                                       affine, inputScale(batch_norm.input(0)), false);
   folded.integer_bias = hasIntegerBias(graph, batch_norm, spec);
   return folded;
 }

@@ -19,11 +19,8 @@ struct FoldedWeight {
   std::vector<double> float_biases;  // what they stand for
   float input_scale = 0;             // 0 for a float input
   bool integer_bias = false;         // else the float ones ship
+  bool has_one_scale = false;        // all channels have the same, which ships once
 };
-
-// The BatchNormalization that folds into the node, or null. A MatMul's channels are its last axis,
-// which is a BatchNormalization's where both have rank 2.
-Node* batchNormBehind(const Graph& graph, const Node& node);
 
 // With the BatchNormalization `batch_norm` folded in, where it is not null. All that is folded is
 // constant. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones or

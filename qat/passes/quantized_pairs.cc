@@ -68,15 +68,18 @@ class Raising {
     }
   }
 
-  // Codes of 8 bits with a scale for each element of axis 0.
+  // Codes of 8 bits with a scale for each element of axis 0, or for all.
   static bool isStoredWeight(const Node& node) {
     const Value* codes = node.input(kX);
     const auto& attributes = node.attributes<ops::QuantizeLinearAttributes>();
     if (!codes->isConstant() || codes->constant.type() != ElementType::kInt8) return false;
-    if (attributes.axis != 0 || attributes.block_size != 0) return false;
+    if (attributes.block_size != 0) return false;
     const Value* scale = node.input(kScale);
     if (!scale->isConstant() || scale->constant.type() != ElementType::kFloat) return false;
-    if (scale->constant.size() != codes->constant.dims()[0]) return false;
+    const bool is_one = scale->constant.dims().empty();
+    const bool is_per_channel =
+        attributes.axis == 0 && scale->constant.size() == codes->constant.dims()[0];
+    if (codes->constant.dims().empty() || !(is_one || is_per_channel)) return false;
     const Value* zero_point = node.input(kZeroPoint);
     if (zero_point == nullptr) return true;
     if (!zero_point->isConstant()) return false;
@@ -95,10 +98,16 @@ class Raising {
     QuantizerSpec spec = weightQuantizer(0);
     spec.qmin = -128;
     spec.observer = "fixed";
-    const Tensor zeros(ElementType::kFloat, node->input(kScale)->constant.dims());
     const std::string name = node->output()->name();
-    add(node, graph_.addConstant(graph_.uniqueName(name + "/values"), values), node->input(kScale),
-        graph_.addConstant(graph_.uniqueName(name + "/zero_point"), zeros), spec);
+    // Kernels take a scale for each channel.
+    std::vector<float> scales = node->input(kScale)->constant.toVector<float>();
+    if (scales.size() == 1) scales.resize(static_cast<size_t>(values.dims()[0]), scales[0]);
+    const std::vector<int64_t> dims = {static_cast<int64_t>(scales.size())};
+    add(node, graph_.addConstant(graph_.uniqueName(name + "/values"), values),
+        graph_.addConstant(graph_.uniqueName(name + "/scales"), Tensor::of(dims, scales)),
+        graph_.addConstant(graph_.uniqueName(name + "/zero_point"),
+                           Tensor(ElementType::kFloat, dims)),
+        spec);
   }
 
   // As a float, which FakeQuantize takes; 0 where it is absent.

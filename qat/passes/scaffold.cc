@@ -311,7 +311,7 @@ class Scaffolder {
     for (const Use& use : uses) {
       const QuantizationTraits& traits = use.node->op().quantization;
       if (use.node != fake_quantize && traits.weight_input == static_cast<int>(use.index) &&
-          policy_.weightSpec(*use.node) == fake_quantize->attributes<QuantizerSpec>()) {
+          weightSpec(*use.node) == fake_quantize->attributes<QuantizerSpec>()) {
         use.node->setInput(use.index, fake_quantize->output());
       }
     }
@@ -335,8 +335,25 @@ class Scaffolder {
     if (weight != nullptr && weight->quantizer != nullptr)
       return weight->quantizer->spec.toString();
     if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
-    const std::optional<QuantizerSpec> spec = policy_.weightSpec(*node);
+    const std::optional<QuantizerSpec> spec = weightSpec(*node);
     return spec ? specOf(quantizeValue(weight, *spec, std::nullopt, node)) : "";
+  }
+
+  // One scale for a weight with a BatchNormalization folded in is that of the folded weight.
+  std::optional<QuantizerSpec> weightSpec(const Node& node) const {
+    std::optional<QuantizerSpec> spec = policy_.weightSpec(node);
+    if (!spec || spec->perChannel() || spec->observer != "channel_max") return spec;
+    const QuantizationTraits& traits = node.op().quantization;
+    const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
+    const Node* batch_norm = batchNormBehind(graph_, node);
+    if (batch_norm == nullptr || !isFusedWith(node, *batch_norm)) return spec;
+    const bool is_shared = std::any_of(
+        weight->uses().begin(), weight->uses().end(),
+        [&](const Use& use) { return use.node != &node && !isFakeQuantize(*use.node); });
+    if (is_shared) return spec;
+    spec->axis = traits.weight_axis(node);
+    spec->observer = "folded_max";
+    return spec;
   }
 
   static std::string specOf(const Node* fake_quantize) {

@@ -179,6 +179,40 @@ TEST_CASE("an activation that does more than the quantizer stays") {
   CHECK(countNodes(graph, "Clip") == 1);
 }
 
+TEST_CASE("a weight of granularity tensor ships with one scale, that of the folded weight") {
+  ScaffoldOptions options;
+  options.weight.per_channel = false;
+  // a = gamma / sqrt(var + epsilon) is 0.5, -2 and 0.
+  const Graph graph = finalized(batchNorm("1, -4, 0", "0, 0, 5"), options);
+  // a W = [0.5, -0.25], [-254, -6], [0, 0]: its largest magnitude is 127 * 2.
+  CHECK(numbers(graph, "w/quantized_scale") == std::vector<float>{2});
+  CHECK(graph.findValue("w/quantized_scale")->type.rank() == 0);
+  CHECK(codes(graph, "w/quantized") == std::vector<int>{0, 0, -127, -3, 0, 0});
+  const float input_scale = numbers(graph, "x/quantize_scale")[0];
+  CHECK(graph.findValue("bias/quantized_scale")->type.rank() == 0);
+  CHECK(codes(graph, "bias/quantized")[2] == std::nearbyint(5 / (input_scale * 2)));
+  // Without a BatchNormalization.
+  const Graph plain = finalized(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[3, 2, 1] = [1, -0.5, 127, 3, 0.1, -0.2]
+    %y = Conv(%x, %w)
+    output y = %y)",
+                                options);
+  CHECK(numbers(plain, "w/quantized_scale") == std::vector<float>{1});
+  CHECK(codes(plain, "w/quantized") == std::vector<int>{1, 0, 127, 3, 0, 0});
+}
+
+TEST_CASE("a bias that is too large for the scale of its tensor raises it") {
+  ScaffoldOptions options;
+  options.weight.per_channel = false;
+  const Graph graph = finalized(batchNorm("1, -4, 0", "1e10, 0, 5"), options);
+  const float scale = numbers(graph, "w/quantized_scale").at(0);
+  const float input_scale = numbers(graph, "x/quantize_scale")[0];
+  CHECK(scale > 2);
+  CHECK(static_cast<double>(codes(graph, "bias/quantized")[0]) * scale * input_scale ==
+        Catch::Approx(1e10));
+}
+
 TEST_CASE("the quantizer of a Concat is copied to its inputs") {
   const Graph graph = finalized(R"(
     input %x : float[N, 2, 4]

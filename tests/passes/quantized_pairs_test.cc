@@ -49,6 +49,18 @@ TEST_CASE("evaluation of a finalized file multiplies codes") {
   CHECK(countNodes(evaluated, "QuantizeLinear") == 0);
 }
 
+TEST_CASE("weights with one scale multiply codes too") {
+  ScaffoldOptions options;
+  options.weight.per_channel = false;
+  const Graph before = finalized(options);
+  const Graph evaluated = buildInference(before.clone(), Mode::kEvaluate, 4, {});
+  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 2);
+  Graph graph = before.clone();
+  pairsToFakeQuantize(graph);
+  const Tensor x = randomTensor({4, 6, 9, 9}, 7);
+  CHECK(run(graph, {x})[0].identical(run(before, {x})[0]));
+}
+
 TEST_CASE("signed codes, and pairs whose parameters differ, stay as they are") {
   ScaffoldOptions options;
   options.activation.is_signed = true;

@@ -3,6 +3,7 @@
 #include "kernels/fake_quantize.h"
 #include "kernels/quantizer_formula.h"
 #include "qat/ir/fake_quantize.h"
+#include "qat/ops/shared/batch_norm_attributes.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
@@ -112,7 +113,16 @@ class Specializer {
 
  private:
   Value* weightScale() {
-    return graph_.add("simaqat::WeightScale", node_.name(), {node_.input(0)}, spec_, &node_);
+    if (!spec_.followsFoldedWeight()) {
+      return graph_.add("simaqat::WeightScale", node_.name(), {node_.input(0)}, spec_, &node_);
+    }
+    const Node* batch_norm = foldedBatchNorm(graph_, node_);
+    if (batch_norm == nullptr) node_.fail("no BatchNormalization folds into its weight");
+    const float epsilon = batch_norm->attributes<BatchNormAttributes>().epsilon;
+    return graph_.add("simaqat::FoldedWeightScale", node_.name(),
+                      {node_.input(0), batch_norm->input(1), batch_norm->input(4),
+                       graph_.addConstant(node_.name() + "/epsilon", Tensor::scalar(epsilon))},
+                      spec_, &node_);
   }
 
   std::vector<Value*> add(const std::string& op_type, const std::vector<Value*>& inputs,
