@@ -1,8 +1,11 @@
 // The gradients of learned scales and offsets, against the papers' formulas, number by number.
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "qat/base/random.h"
 #include "qat/ir/op.h"
+#include "qat/ir/quantizer.h"
 #include "qat/ops/registry.h"
 #include "tests/catch.h"
 
@@ -122,6 +125,58 @@ TEST_CASE("LSQ+ of activations") {
   check({spec, {4, 6, 5, 5}, {0.2f}, 7});
   setActivationBits(spec, 8, true);
   check({spec, {4, 6, 5, 5}, {0.01f}, -20});
+}
+
+// Scale, and zero point or offset.
+std::array<float, 2> started(const QuantizerSpec& spec, const std::vector<float>& x, float scale) {
+  const std::vector<Tensor> given = {Tensor::of({static_cast<int64_t>(x.size())}, x),
+                                     Tensor::scalar(scale), Tensor::scalar(0.25f)};
+  Graph graph(opRegistry());
+  std::vector<Value*> inputs;
+  for (const Tensor& tensor : given) inputs.push_back(graph.addConstant("input", tensor));
+  Graph::NodeOptions options;
+  options.output_count = 2;
+  const Node* node =
+      graph.addNode("simaqat::StartScale", "node", inputs, wrapAttributes(spec), options);
+  ThreadPool pool(1);
+  const std::vector<Tensor> outputs = evaluateOnHost(graph, *node, given, pool);
+  return {*outputs[0].data<float>(), *outputs[1].data<float>()};
+}
+
+TEST_CASE("where learned scales start") {
+  QuantizerSpec lsq;
+  lsq.observer = "lsq";
+  setActivationBits(lsq, 4, false);
+  // 2 mean(|x|) / sqrt(Qp): Qp is 15 where no value is negative, else 7 from the middle on.
+  CHECK(started(lsq, {1, 2, 3, 6}, kUnsetScale)[0] == Catch::Approx(6 / std::sqrt(15)));
+  CHECK(started(lsq, {1, 2, 3, 6}, kUnsetScale)[1] == 0);
+  CHECK(started(lsq, {1, -2, 3, -6}, kUnsetScale)[0] == Catch::Approx(6 / std::sqrt(7)));
+  CHECK(started(lsq, {1, -2, 3, -6}, kUnsetScale)[1] == 8);
+  CHECK(started(lsq, {1, 2, 3, 6}, 0.5f) == std::array<float, 2>{0.5f, 0.25f});
+  CHECK(started(lsq, {1, INFINITY}, kUnsetScale)[0] == kUnsetScale);
+
+  // The range of least squared error: that of the bulk, not of one value far away.
+  QuantizerSpec plus = lsq;
+  plus.observer = "lsq_plus";
+  const Tensor bulk = normal({20000}, 3);
+  std::vector<float> x(bulk.data<float>(), bulk.data<float>() + bulk.size());
+  x.push_back(300);
+  const auto [scale, offset] = started(plus, x, kUnsetScale);
+  const auto error = [&](float s, float lo) {
+    double sum = 0;
+    for (float value : x) {
+      const float code = std::clamp(std::nearbyint((value - lo) / s), 0.0f, 15.0f);
+      const double distance = value - (code * s + lo);
+      sum += distance * distance;
+    }
+    return sum;
+  };
+  CHECK(offset < 0);
+  const float lo = *std::min_element(x.begin(), x.end());
+  CHECK(error(scale, offset) < 0.8 * error((300 - lo) / 15, lo));
+  CHECK(error(scale, offset) <= 1.05 * error(scale * 0.7f, offset * 0.7f));
+  CHECK(error(scale, offset) <= 1.05 * error(scale * 1.4f, offset * 1.4f));
+  CHECK(started(plus, {0, 0}, kUnsetScale)[0] == 1);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <vector>
 
 #include "kernels/fake_quantize.h"
 #include "qat/ir/range_search.h"
@@ -7,10 +8,11 @@
 namespace simaqat::ops {
 namespace {
 
-// Where a learned scale starts, from (x, scale, zero point or offset), and what they are where it has
-// one already: of a batch x "lsq" makes the scale 2 mean(|x|) / sqrt(Qp) and a
-// zero point, qmin where no value is negative and the quantizer is not symmetric, else the middle
-// of the codes; "lsq_plus" the scale of the batch's range and the offset, its lower end.
+// Where a learned scale starts, from (x, scale, zero point or offset), and what they are where it
+// has one already: of a batch x "lsq" makes the scale 2 mean(|x|) / sqrt(Qp) and a zero point, qmin
+// where no value is negative and the quantizer is not symmetric, else the middle of the codes
+// (Esser 2020); "lsq_plus" scale and offset of the range with the least squared error over the
+// batch, its lower end (Bhalgat 2020). A batch that is not finite starts nothing.
 
 void infer(InferContext& c) {
   for (size_t i = 0; i < 2; ++i) c.setOutput(i, c.input(1 + i).element, c.input(1 + i).shape);
@@ -22,6 +24,17 @@ double meanAbs(const float* x, int64_t size) {
   return size == 0 ? 0 : sum / static_cast<double>(size);
 }
 
+Range rangeOfLeastError(QuantizerSpec spec, const float* x, int64_t size, float max_abs) {
+  spec.observer = "mse";
+  const float limit = histogramLimit(max_abs);
+  std::vector<uint32_t> bins(kHistogramBins);
+  for (int64_t i = 0; i < size; ++i) {
+    if (x[i] != 0) ++bins[static_cast<size_t>(histogramBin(x[i], limit))];
+  }
+  const std::vector<float> counts(bins.begin(), bins.end());
+  return rangeOfHistogram(spec, counts.data(), limit);
+}
+
 void evaluate(const EvalContext& c) {
   QuantizerSpec spec = c.node.attributes<QuantizerSpec>();
   const float* x = c.in(0).data<float>();
@@ -30,14 +43,17 @@ void evaluate(const EvalContext& c) {
   kernels::minMax(x, c.in(0).size, &lo, &hi, c.pool);
   float* scale = c.out(0).data<float>();
   float* second = c.out(1).data<float>();
-  if (*c.in(1).data<float>() != kUnsetScale) {
+  const float max_abs = std::max(-lo, hi);
+  if (*c.in(1).data<float>() != kUnsetScale || !std::isfinite(max_abs)) {
     *scale = *c.in(1).data<float>();
     *second = *c.in(2).data<float>();
     return;
   }
   if (spec.learnsOffset()) {
-    *scale = scaleFromRange(spec, lo, hi).scale;
-    *second = std::min(lo, 0.0f);
+    const Range range =
+        max_abs > 0 ? rangeOfLeastError(spec, x, c.in(0).size, max_abs) : Range{0, 0};
+    *scale = scaleFromRange(spec, range.lo, range.hi).scale;
+    *second = std::min(range.lo, 0.0f);
     return;
   }
   spec.symmetric = spec.symmetric || lo < 0;
