@@ -130,6 +130,13 @@ class PrepareCommand : public Command {
                       entry.kernel});
     }
     std::printf("%s", table(rows).c_str());
+    const bool foretold = std::any_of(placement.begin(), placement.end(),
+                                      [](const auto& entry) { return !entry.kernel.empty(); });
+    if (!foretold) {
+      std::printf(
+          "\nNo kernels are foretold: ONNX Runtime rewrites signed activations as unsigned "
+          "ones where it can.\n");
+    }
   }
 
   void printMemory(const Graph& graph) const {

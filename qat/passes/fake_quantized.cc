@@ -7,6 +7,12 @@
 
 namespace simaqat {
 
+bool staysFloat(const Graph& graph, const Node& batch_norm) {
+  const auto names = graph.metadata.find(kFloatBatchNormsKey);
+  if (names == graph.metadata.end()) return false;
+  return ("\n" + names->second + "\n").find("\n" + batch_norm.name() + "\n") != std::string::npos;
+}
+
 const Node* fakeQuantizeOf(const Value* value) {
   while (const Node* node = value->producer()) {
     if (isFakeQuantize(*node)) return node;

@@ -11,6 +11,11 @@ namespace simaqat {
 
 // Metadata of a scaffolded graph whose biases stay float.
 constexpr char kFloatBiasesKey[] = "simaqat.float_biases";
+// Of one with BatchNormalizations that the recipe leaves in float: their names, one a line.
+constexpr char kFloatBatchNormsKey[] = "simaqat.float_batch_norms";
+
+// Whether the recipe leaves the BatchNormalization in float.
+bool staysFloat(const Graph& graph, const Node& batch_norm);
 
 // The FakeQuantize on whose grid the value lies, directly or through operators that share their
 // input's quantizer; null where there is none.

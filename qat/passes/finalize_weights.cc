@@ -109,7 +109,7 @@ void lowerWeights(Graph& graph) {
 
 void lowerBatchNorms(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
-    if (!becomesDepthwise(*node)) continue;
+    if (!becomesDepthwise(graph, *node)) continue;
     const FoldedWeight folded = foldBatchNorm(graph, *node);
     ops::ConvAttributes attributes;
     attributes.group = folded.codes.dims()[0];

@@ -160,8 +160,8 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
   return folded;
 }
 
-bool becomesDepthwise(const Node& node) {
-  if (node.op().qualifiedName() != "BatchNormalization") return false;
+bool becomesDepthwise(const Graph& graph, const Node& node) {
+  if (node.op().qualifiedName() != "BatchNormalization" || staysFloat(graph, node)) return false;
   const size_t rank = node.input(0)->type.rank();
   return rank >= 3 && rank <= 5 && inputScale(node.input(0)) > 0;
 }

@@ -28,8 +28,9 @@ struct FoldedWeight {
 FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm);
 
 // Whether this is a BatchNormalization behind a quantized input that, with nothing that it folds
-// into, becomes a depthwise Conv, with one weight of 1 a channel before folding.
-bool becomesDepthwise(const Node& node);
+// into, becomes a depthwise Conv, with one weight of 1 a channel before folding. One that the
+// recipe leaves in float does not.
+bool becomesDepthwise(const Graph& graph, const Node& node);
 FoldedWeight foldBatchNorm(const Graph& graph, const Node& batch_norm);
 
 }  // namespace simaqat

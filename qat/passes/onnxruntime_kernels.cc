@@ -166,6 +166,9 @@ KernelPrediction predict(const Graph& graph, const Node& node) {
     return is_redundant ? gone : inFloat("its output is float");
   }
   if (sharesQuantizer(node)) return predictMover(graph, node);
+  if (node.op().qualifiedName() == "BatchNormalization" && staysFloat(graph, node)) {
+    return inFloat("off by the recipe");
+  }
   if (multipliesStoredCodes(graph, node)) return integer;
   if (isBiasOfStoredCodes(graph, node)) return gone;
   if (!hasIntegerKernel(node)) {
@@ -215,12 +218,11 @@ std::string KernelPrediction::toString() const {
 }
 
 std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& graph) {
-  // ONNX Runtime rewrites signed activations as unsigned ones, where it can.
-  const auto& quantizers = graph.quantizers();
-  if (std::any_of(quantizers.begin(), quantizers.end(), [](const auto& quantizer) {
-        return quantizer->spec.isSigned() && !quantizer->spec.is_weight;
-      })) {
-    return {};
+  // It rewrites signed activations as unsigned ones, where it can; behind an input it can.
+  for (const auto& node : graph.nodes()) {
+    if (!isFakeQuantize(*node)) continue;
+    const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.isSigned() && !spec.is_weight && node->input(0)->producer() != nullptr) return {};
   }
   std::unordered_set<const Value*> data(graph.inputs.begin(), graph.inputs.end());
   std::unordered_map<const Node*, KernelPrediction> predictions;

@@ -65,7 +65,7 @@ void roundBiases(Graph& graph) {
   }
   for (Node* node : graph.nodeSequence()) {
     const bool folds = std::find(folded.begin(), folded.end(), node) != folded.end();
-    if (folds || !becomesDepthwise(*node)) continue;
+    if (folds || !becomesDepthwise(graph, *node)) continue;
     addToInput(graph, *node, kBatchNormB, roundingOf(foldBatchNorm(graph, *node)));
   }
 }

@@ -111,6 +111,7 @@ class Scaffolder {
     if (policy_.wantsWeight(*node)) entry.weight = quantizeWeight(node);
     if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
     if (!is_wanted) policy_.noteActivation({node});
+    if (!is_wanted && node->op().qualifiedName() == "BatchNormalization") leaveInFloat(*node);
     if (is_wanted && inside_.count(node) == 0 && wantsQuantizedOperands(*node)) {
       quantizeOperands(node);
     }
@@ -127,6 +128,12 @@ class Scaffolder {
       }
     }
     entries_.push_back(std::move(entry));
+  }
+
+  // One that folds into the node in front does not stay.
+  void leaveInFloat(const Node& batch_norm) {
+    std::string& names = graph_.metadata[kFloatBatchNormsKey];
+    names += (names.empty() ? "" : "\n") + batch_norm.name();
   }
 
   // Once all quantizers stand; the last entries are the nodes'.

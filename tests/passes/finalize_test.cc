@@ -202,6 +202,22 @@ TEST_CASE("a weight of granularity tensor ships with one scale, that of the fold
   CHECK(codes(plain, "w/quantized") == std::vector<int>{1, 0, 127, 3, 0, 0});
 }
 
+TEST_CASE("a BatchNormalization that is off by the recipe stays one") {
+  const std::string text = R"(
+    input %x : float[N, 2, 4]
+    weight %g : float[2] = [1, 2]
+    weight %b : float[2] = [0, 1]
+    batch_norm_statistic %m : float[2] = [0, 0]
+    batch_norm_statistic %v : float[2] = [1, 1]
+    %n = BatchNormalization(%x, %g, %b, %m, %v)
+    %y = Relu(%n)
+    output y = %y)";
+  CHECK(countNodes(finalized(text), "BatchNormalization") == 0);
+  ScaffoldOptions options;
+  options.overrides = {quantized("BatchNormalization", "", false)};
+  CHECK(countNodes(finalized(text, options), "BatchNormalization") == 1);
+}
+
 TEST_CASE("a bias that is too large for the scale of its tensor raises it") {
   ScaffoldOptions options;
   options.weight.per_channel = false;

@@ -289,6 +289,7 @@ TEST_CASE("nodes that the recipe leaves float") {
   check(kConvBatchNormRelu, {}, options);
   options.overrides = {quantized("BatchNormalization", "", false)};
   check(kDense, {}, options);
+  check(kConvBatchNormRelu, {}, options);
   options.overrides = {quantized("Concat", "", false)};
   check(kDense, {}, options);
 }
