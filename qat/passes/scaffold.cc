@@ -110,6 +110,7 @@ class Scaffolder {
     const bool is_wanted = policy_.wantsOutput(*node);
     if (policy_.wantsWeight(*node)) entry.weight = quantizeWeight(node);
     if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
+    if (entry.weight.empty()) entry.weight = reasonForFloatWeight(*node);
     if (!is_wanted) policy_.noteActivation({node});
     if (!is_wanted && node->op().qualifiedName() == "BatchNormalization") leaveInFloat(*node);
     if (is_wanted && inside_.count(node) == 0 && wantsQuantizedOperands(*node)) {
@@ -128,6 +129,15 @@ class Scaffolder {
       }
     }
     entries_.push_back(std::move(entry));
+  }
+
+  std::string reasonForFloatWeight(const Node& node) const {
+    const QuantizationTraits& traits = node.op().quantization;
+    if (traits.weight_input < 0) return "";
+    const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
+    if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
+    if (!policy_.wantsWeight(node)) return "- off by the recipe";
+    return traits.weight_axis(node) < 0 ? "- no axis of its output channels" : "";
   }
 
   // One that folds into the node in front does not stay.

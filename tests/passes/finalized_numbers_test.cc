@@ -283,6 +283,61 @@ TEST_CASE("Dropout, Flatten and Sigmoid") {
     output y = %y)");
 }
 
+constexpr char kConvTranspose[] = R"(
+    input %x : float[N, 4, 5, 5]
+    weight %w : float[4, GROUPED, 3, 3] = [...]
+    weight %b : float[6] = [...]
+    weight %gamma : float[6] = [...]
+    weight %beta : float[6] = [...]
+    batch_norm_statistic %mean : float[6] = [...]
+    batch_norm_statistic %var : float[6] = [...]
+    %c = ConvTranspose(%x, %w, %b) {group = GROUPS, strides = [2, 2]}
+    %n = BatchNormalization(%c, %gamma, %beta, %mean, %var)
+    %y = Relu(%n)
+    output y = %y)";
+
+std::string convTranspose(int groups) {
+  std::string text = kConvTranspose;
+  const auto set = [&](const std::string& name, int number) {
+    text.replace(text.find(name), name.size(), std::to_string(number));
+  };
+  set("GROUPED", 6 / groups);
+  set("GROUPS", groups);
+  return text;
+}
+
+TEST_CASE("ConvTranspose with a BatchNormalization") {
+  const auto edit = [](Graph& g) { setElements(g, "gamma", {0, -1, 2, 1e-20f, -3, 1}); };
+  for (const bool per_channel : {true, false}) {
+    ScaffoldOptions options;
+    options.weight.per_channel = per_channel;
+    check(convTranspose(1), {}, options);
+    check(convTranspose(1), edit, options);
+    // In float.
+    check(convTranspose(2), edit, options);
+  }
+}
+
+TEST_CASE("attention with masks of every kind") {
+  for (const char* mask : {"-100", "-1e9", "-inf"}) {
+    INFO(mask);
+    check(fmt::format(R"(
+    input %q : float[N, 2, 5, 4]
+    input %k : float[N, 2, 5, 4]
+    input %v : float[N, 2, 5, 4]
+    constant %half : float[] = [0.5]
+    constant %mask : float[1, 5] = [0, {0}, 0, {0}, 0]
+    %t = Transpose(%k) {{perm = [0, 1, 3, 2]}}
+    %s = MatMul(%q, %t)
+    %z = Mul(%s, %half)
+    %m = Add(%z, %mask)
+    %p = Softmax(%m)
+    %y = MatMul(%p, %v)
+    output y = %y)",
+                      mask));
+  }
+}
+
 TEST_CASE("nodes that the recipe leaves float") {
   ScaffoldOptions options;
   options.overrides = {quantized("", "c", false)};

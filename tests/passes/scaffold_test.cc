@@ -179,14 +179,15 @@ TEST_CASE("overrides: the last that matches wins, and one that matches nothing i
   ScaffoldOptions options;
   options.overrides = {quantized("Conv", "", false)};
   Graph off = parse(kNetwork);
-  CHECK_THAT(placement(off, options), ContainsSubstring("c: (off by the recipe)\n"));
+  CHECK_THAT(placement(off, options),
+             ContainsSubstring("c: ; - off by the recipe(off by the recipe)\n"));
   CHECK(off.findValue("w/fake_quantize") == nullptr);
 
   options.overrides = {quantized("", "*", false), quantized("", "s*", true)};
   Graph some = parse(kNetwork);
   CHECK(placement(some, options) == unindented(R"(
     x: uint8 per tensor
-    c: (off by the recipe)
+    c: ; - off by the recipe(off by the recipe)
     n: (off by the recipe)
     r: (off by the recipe)
     s: (fused with Relu 'sr')
