@@ -7,7 +7,8 @@ DATASET is fashion_mnist or cifar10, NETWORK residual or inverted_residual. Each
 from random weights; from there, for the same further steps, FP32 (the baseline), post-training
 quantization with each observer, training with quantization, and PyTorch's. Differences are paired:
 over the test images and the seeds, of the baseline being right minus the other being right, with a
-95% bound by resampling images. Each exported file of 8 bits is run by ONNX Runtime too.
+95% bound by resampling images. Each exported file is run by ONNX Runtime too, in float QDQ
+arithmetic and on its integer kernels, and compared node by node.
 
 What is measured is kept in the folder --work, so that an interrupted measurement goes on where it
 was, and other columns or seeds can be added. Needs what datasets.py and pytorch_fx.py need.
@@ -27,7 +28,8 @@ import numpy
 import datasets
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RUN_ONNXRUNTIME = os.path.join(HERE, "..", "onnxruntime", "run.mjs")
+ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
+COMPARE = os.path.join(ROOT, "bazel-bin", "tests", "agreement", "compare_file")
 SIDES = {"fashion_mnist": 28, "cifar10": 32}
 OBSERVERS = ["moving_average_min_max", "min_max", "percentile", "mse", "entropy"]
 
@@ -51,7 +53,6 @@ COLUMNS.update({
     "QAT W4A4 lsq": (LSQ4, True),
 })
 PYTORCH = "PyTorch FX QAT"
-RUN_BY_ONNXRUNTIME = ["QAT W8A8", "QAT W7A8"]
 
 
 class Measurement:
@@ -123,24 +124,18 @@ class Measurement:
         self.simaqat("finalize", trained, "-o", final)
         self.simaqat("export", final, "-o", exported)
         result = self.evaluated(exported)
-        if column in RUN_BY_ONNXRUNTIME:
-            result["onnxruntime"] = self.agreement(exported)
+        result["onnxruntime"] = self.agreement(exported)
         return result
 
     def agreement(self, exported):
-        """The share of test images to which ONNX Runtime gives the class that simaqat gives."""
-        with open(self.path("classes.txt")) as file:
-            ours = numpy.array([int(line) for line in file])
+        """Ours and ONNX Runtime's evaluation of the file: tests/agreement/compare_file.cc."""
         images = self.path("images.npy")
-        numpy.save(images, self.data.normalized(self.data.test_images))
-        shares = {}
-        for level in ("none", "all"):
-            subprocess.run(["node", RUN_ONNXRUNTIME, exported, images, self.path("ort"),
-                            "--batch", "250", "--optimize", level], check=True,
-                           stdout=subprocess.DEVNULL)
-            theirs = numpy.load(self.path("ort.0.npy")).argmax(1)
-            shares[level] = float((theirs == ours).mean())
-        return shares
+        if not os.path.exists(images):
+            numpy.save(images, self.data.normalized(self.data.test_images))
+        compared = subprocess.run(
+            ["nice", "-n", str(self.args.nice), self.args.compare, os.path.abspath(exported),
+             os.path.abspath(images)], check=True, capture_output=True, cwd=ROOT)
+        return json.loads(compared.stdout)
 
     def pytorch(self, seed, fp32):
         classes, args = self.path("classes.txt"), self.args
@@ -212,12 +207,26 @@ def table(results, columns):
         if better in columns and worse in columns:
             mean, most = bound((rights(runs[better]) - rights(runs[worse])).mean(0))
             print(f"\n{name}: {mean:.2f}, 95% bound {most:.2f}")
-    for column in RUN_BY_ONNXRUNTIME:
-        if column in columns:
-            for level, what in (("none", "float QDQ"), ("all", "integer kernels")):
-                shares = [100 * run["onnxruntime"][level] for run in runs[column]]
-                print(f"\n{column}: ONNX Runtime, {what}: the same class on "
-                      f"{min(shares):.2f}% of images or more")
+    agreement_table(runs, columns)
+
+
+def agreement_table(runs, columns):
+    """Of the seeds the least agreement, and the node that differs most."""
+    print("\n| exported file | ONNX Runtime | same class, % | logits within a step, % | "
+          "nodes, % (steps) | worst node, % |")
+    print("|---|---|---|---|---|---|")
+    for column in columns:
+        for level, what in (("none", "float QDQ"), ("all", "integer kernels")):
+            found = [run["onnxruntime"][level] for run in runs[column] if "onnxruntime" in run]
+            if not found:
+                continue
+            nodes = [one["nodes"] for one in found]
+            worst = max((node["worst"] for node in nodes), key=lambda node: node["differing"])
+            print(f"| {column} | {what} | {100 * min(one['same_class'] for one in found):.2f} | "
+                  f"{100 * min(one['within_one_step'] for one in found):.2f} | "
+                  f"{100 * max(node['differing'] for node in nodes):.2g} "
+                  f"({max(node['largest'] for node in nodes)}) | "
+                  f"{worst['node']}: {100 * worst['differing']:.2g} |")
 
 
 def main():
@@ -238,6 +247,7 @@ def main():
     parser.add_argument("--lr", type=float, default=0.1, help="of FP32")
     parser.add_argument("--qat-lr", type=float, default=0.01, help="behind it")
     parser.add_argument("--calibrate", type=int, default=50, help="batches")
+    parser.add_argument("--compare", default=COMPARE, help="tests/agreement's compare_file")
     parser.add_argument("--nice", type=int, default=0, help="run niced")
     args = parser.parse_args()
     patterns = args.columns.split(",")

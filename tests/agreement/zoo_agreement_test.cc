@@ -2,10 +2,10 @@
 // evaluation and the exported file in ONNX Runtime, on its integer kernels and in float QDQ
 // arithmetic. The tolerances are those of docs/NUMERICS.md.
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/isa.h"
 #include "qat/ir/op.h"
+#include "tests/agreement/difference.h"
 #include "tests/agreement/images.h"
 #include "tests/agreement/onnx_runtime.h"
 #include "tests/agreement/shipped_network.h"
@@ -29,60 +29,6 @@ constexpr int64_t kTestImages = 2500;
 constexpr int64_t kTestBatch = 50;
 // Intermediate values are many: node by node on fewer images.
 constexpr int64_t kNodeImages = 16;
-
-// Whole differences in steps of a quantizer.
-struct Difference {
-  int64_t elements = 0;
-  int64_t differing = 0;
-  int64_t beyond_one = 0;
-  int64_t largest = 0;
-
-  void add(double steps) {
-    const auto whole = static_cast<int64_t>(std::nearbyint(std::fabs(steps)));
-    ++elements;
-    differing += whole > 0;
-    beyond_one += whole > 1;
-    largest = std::max(largest, whole);
-  }
-  void add(const Tensor& a, const Tensor& b, double scale) {
-    const std::vector<double> x = a.toVector<double>();
-    const std::vector<double> y = b.toVector<double>();
-    REQUIRE(x.size() == y.size());
-    for (size_t i = 0; i < x.size(); ++i) add((x[i] - y[i]) / scale);
-  }
-  void merge(const Difference& other) {
-    elements += other.elements;
-    differing += other.differing;
-    beyond_one += other.beyond_one;
-    largest = std::max(largest, other.largest);
-  }
-  double withinOne() const {
-    return 1.0 - static_cast<double>(beyond_one) / static_cast<double>(elements);
-  }
-  double shareDiffering() const {
-    return static_cast<double>(differing) / static_cast<double>(elements);
-  }
-};
-
-std::vector<size_t> classes(const Tensor& logits) {
-  const std::vector<float> values = logits.toVector<float>();
-  const auto width = static_cast<size_t>(logits.dims()[1]);
-  std::vector<size_t> result;
-  for (size_t i = 0; i < values.size(); i += width) {
-    const auto row = values.begin() + static_cast<std::ptrdiff_t>(i);
-    result.push_back(static_cast<size_t>(
-        std::max_element(row, row + static_cast<std::ptrdiff_t>(width)) - row));
-  }
-  return result;
-}
-
-double classAgreement(const Tensor& a, const Tensor& b) {
-  const std::vector<size_t> x = classes(a);
-  const std::vector<size_t> y = classes(b);
-  int64_t same = 0;
-  for (size_t i = 0; i < x.size(); ++i) same += x[i] == y[i];
-  return static_cast<double>(same) / static_cast<double>(x.size());
-}
 
 void checkEndToEnd(const std::string& what, const Tensor& a, const Tensor& b, double scale) {
   INFO(what);
