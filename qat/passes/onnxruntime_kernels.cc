@@ -29,6 +29,12 @@ const Names kMayEndInFloat = {"Gemm", "MatMul"};
 // Whose stored float weights it quantizes itself, where the rest is quantized.
 const Names kQuantizeWeights = {"Conv", "Gemm"};
 
+struct Scene {
+  const Graph& graph;
+  // Functions that ship as the operators which approximate them, by their ends.
+  const std::unordered_set<const Node*>& approximated;
+};
+
 KernelPrediction inFloat(std::string reason) {
   return {RuntimeKernel::kFloat, std::move(reason)};
 }
@@ -44,8 +50,8 @@ const Node* quantizerAt(const Value* value) {
   return nullptr;
 }
 
-Node* soleUser(const Graph& graph, const Value* value) {
-  const bool has_one = graph.useCount(value) == 1 && value->uses().size() == 1;
+Node* soleUser(const Scene& scene, const Value* value) {
+  const bool has_one = scene.graph.useCount(value) == 1 && value->uses().size() == 1;
   return has_one ? value->uses()[0].node : nullptr;
 }
 
@@ -55,24 +61,24 @@ bool isActivation(const Node& node) {
 }
 
 // BatchNormalization or an activation that goes into the node in front of it.
-bool isFusedInFront(const Graph& graph, const Node& node) {
+bool isFusedInFront(const Scene& scene, const Node& node) {
   const Value* value = node.input(0);
-  if (value->producer() == nullptr || soleUser(graph, value) != &node) return false;
+  if (value->producer() == nullptr || soleUser(scene, value) != &node) return false;
   const QuantizationTraits& traits = value->producer()->op().quantization;
   if (node.op().qualifiedName() == "BatchNormalization") return traits.fuses_batch_norm;
-  return traits.fuses_activation && isActivation(node);
+  return traits.fuses_activation && isActivation(node) && scene.approximated.count(&node) == 0;
 }
 
 // The quantizer that a node's result goes into: behind what is fused with it, behind movers, through
 // which ONNX Runtime takes QuantizeLinear forward, and behind a Concat, whose quantizer finalize
 // copies to its inputs.
-const Node* outputQuantizer(const Graph& graph, const Value* value) {
+const Node* outputQuantizer(const Scene& scene, const Value* value) {
   if (const Node* quantizer = quantizerAt(value)) return quantizer;
-  const Node* next = soleUser(graph, value);
+  const Node* next = soleUser(scene, value);
   if (next == nullptr) return nullptr;
-  const bool passes = isConcat(*next) || isFusedInFront(graph, *next) ||
+  const bool passes = isConcat(*next) || isFusedInFront(scene, *next) ||
                       (sharesQuantizer(*next) && isOneOf(*next, kMovers));
-  return passes ? outputQuantizer(graph, next->output()) : nullptr;
+  return passes ? outputQuantizer(scene, next->output()) : nullptr;
 }
 
 // The quantizer on whose grid the value lies once Dropout is gone.
@@ -86,10 +92,10 @@ const Node* gridOf(const Value* value) {
   return nullptr;
 }
 
-const Node* inputQuantizer(const Graph& graph, const Node& node, const Value* input) {
+const Node* inputQuantizer(const Scene& scene, const Node& node, const Value* input) {
   if (const Node* quantizer = gridOf(input)) return quantizer;
   const bool is_part = isConcat(node) && input->producer() != nullptr;
-  return is_part ? outputQuantizer(graph, node.output()) : nullptr;
+  return is_part ? outputQuantizer(scene, node.output()) : nullptr;
 }
 
 ElementType codesOf(const Node& fake_quantize) {
@@ -99,7 +105,7 @@ ElementType codesOf(const Node& fake_quantize) {
 bool isByte(ElementType type) { return type == ElementType::kUint8 || type == ElementType::kInt8; }
 
 // The rule that keeps an operator which has an integer kernel from using it; "" for none.
-std::string obstacle(const Graph& graph, const Node& node) {
+std::string obstacle(const Scene& scene, const Node& node) {
   // What it has beside its input becomes codes, or an INT32 bias, with it.
   const bool is_batch_norm = node.op().qualifiedName() == "BatchNormalization";
   const int bias = node.op().quantization.bias_input;
@@ -108,14 +114,14 @@ std::string obstacle(const Graph& graph, const Node& node) {
     const Value* input = node.input(i);
     if (input == nullptr || input->type.element != ElementType::kFloat) continue;
     if (static_cast<int>(i) == bias) continue;
-    const Node* quantizer = inputQuantizer(graph, node, input);
+    const Node* quantizer = inputQuantizer(scene, node, input);
     const bool is_weight = static_cast<int>(i) == weight && isStored(input);
     if (quantizer == nullptr && is_weight && isOneOf(node, kQuantizeWeights)) continue;
     if (quantizer == nullptr) return fmt::format("its input '{}' is float", input->name());
     if (isByte(codesOf(*quantizer))) continue;
     return fmt::format("its input '{}' is {}", input->name(), elementTypeName(codesOf(*quantizer)));
   }
-  const Node* quantizer = outputQuantizer(graph, node.output());
+  const Node* quantizer = outputQuantizer(scene, node.output());
   if (quantizer == nullptr) return isOneOf(node, kMayEndInFloat) ? "" : "its output is float";
   return isByte(codesOf(*quantizer))
              ? ""
@@ -123,29 +129,30 @@ std::string obstacle(const Graph& graph, const Node& node) {
 }
 
 // Codes of a weight beside a float activation: MatMulNBits.
-bool multipliesStoredCodes(const Graph& graph, const Node& node) {
+bool multipliesStoredCodes(const Scene& scene, const Node& node) {
   return node.op().qualifiedName() == "MatMul" && gridOf(node.input(0)) == nullptr &&
-         fakeQuantizeOf(node.input(1)) != nullptr && isStored(fakeQuantizeOf(node.input(1))->input(0)) &&
-         outputQuantizer(graph, node.output()) == nullptr;
+         fakeQuantizeOf(node.input(1)) != nullptr &&
+         isStored(fakeQuantizeOf(node.input(1))->input(0)) &&
+         outputQuantizer(scene, node.output()) == nullptr;
 }
 
 // The bias that such a product takes in.
-bool isBiasOfStoredCodes(const Graph& graph, const Node& node) {
+bool isBiasOfStoredCodes(const Scene& scene, const Node& node) {
   if (node.op().qualifiedName() != "Add") return false;
   for (size_t i = 0; i < 2; ++i) {
     const Node* product = node.input(i)->producer();
     const Value* other = node.input(1 - i);
     if (product != nullptr && isStored(other) && other->type.rank() == 1 &&
-        soleUser(graph, node.input(i)) == &node && multipliesStoredCodes(graph, *product)) {
+        soleUser(scene, node.input(i)) == &node && multipliesStoredCodes(scene, *product)) {
       return true;
     }
   }
   return false;
 }
 
-KernelPrediction predictMover(const Graph& graph, const Node& node) {
+KernelPrediction predictMover(const Scene& scene, const Node& node) {
   const Node* quantizer = gridOf(node.input(0));
-  if (quantizer == nullptr) quantizer = outputQuantizer(graph, node.output());
+  if (quantizer == nullptr) quantizer = outputQuantizer(scene, node.output());
   if (quantizer == nullptr) return inFloat("its input is float");
   if (!isOneOf(node, kMovers)) {
     return inFloat(fmt::format("no kernel moves codes for {}", node.opType()));
@@ -156,25 +163,25 @@ KernelPrediction predictMover(const Graph& graph, const Node& node) {
   return {RuntimeKernel::kMovesCodes, ""};
 }
 
-KernelPrediction predict(const Graph& graph, const Node& node) {
+KernelPrediction predict(const Scene& scene, const Node& node) {
   const KernelPrediction gone{RuntimeKernel::kGone, ""};
   const KernelPrediction integer{RuntimeKernel::kInteger, ""};
   if (node.op().quantization.output == OutputQuantization::kTransparent) return gone;
-  if (isFusedInFront(graph, node)) {
+  if (isFusedInFront(scene, node)) {
     const bool is_redundant =
-        !isActivation(node) || outputQuantizer(graph, node.output()) != nullptr;
+        !isActivation(node) || outputQuantizer(scene, node.output()) != nullptr;
     return is_redundant ? gone : inFloat("its output is float");
   }
-  if (sharesQuantizer(node)) return predictMover(graph, node);
-  if (node.op().qualifiedName() == "BatchNormalization" && staysFloat(graph, node)) {
+  if (sharesQuantizer(node)) return predictMover(scene, node);
+  if (node.op().qualifiedName() == "BatchNormalization" && staysFloat(scene.graph, node)) {
     return inFloat("off by the recipe");
   }
-  if (multipliesStoredCodes(graph, node)) return integer;
-  if (isBiasOfStoredCodes(graph, node)) return gone;
+  if (multipliesStoredCodes(scene, node)) return integer;
+  if (isBiasOfStoredCodes(scene, node)) return gone;
   if (!hasIntegerKernel(node)) {
     return inFloat(fmt::format("{} has no integer kernel", node.opType()));
   }
-  const std::string rule = obstacle(graph, node);
+  const std::string rule = obstacle(scene, node);
   return rule.empty() ? integer : inFloat(rule);
 }
 
@@ -217,7 +224,8 @@ std::string KernelPrediction::toString() const {
   return "float: " + reason;
 }
 
-std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& graph) {
+std::unordered_map<const Node*, KernelPrediction> predictKernels(
+    const Graph& graph, const std::unordered_set<const Node*>& approximated) {
   // It rewrites signed activations as unsigned ones, where it can; behind an input it can.
   for (const auto& node : graph.nodes()) {
     if (!isFakeQuantize(*node)) continue;
@@ -225,6 +233,7 @@ std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& gr
     if (spec.isSigned() && !spec.is_weight && node->input(0)->producer() != nullptr) return {};
   }
   std::unordered_set<const Value*> data(graph.inputs.begin(), graph.inputs.end());
+  const Scene scene{graph, approximated};
   std::unordered_map<const Node*, KernelPrediction> predictions;
   for (const auto& node : graph.nodes()) {
     const bool depends =
@@ -235,7 +244,7 @@ std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& gr
         });
     if (!depends) continue;
     data.insert(node->outputs().begin(), node->outputs().end());
-    if (!isFakeQuantize(*node)) predictions.emplace(node.get(), predict(graph, *node));
+    if (!isFakeQuantize(*node)) predictions.emplace(node.get(), predict(scene, *node));
   }
   return predictions;
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "qat/ir/graph.h"
 
@@ -34,9 +35,12 @@ struct KernelPrediction {
   std::string toString() const;
 };
 
-// How ONNX Runtime runs what each node of a scaffolded graph is exported as, on a processor for which
-// it has integer kernels (version 1.30). Of the nodes whose float output depends on the float inputs of
-// the model; none of a graph with signed activations, some of which it rewrites first.
-std::unordered_map<const Node*, KernelPrediction> predictKernels(const Graph& scaffolded);
+// How ONNX Runtime runs what each node of a scaffolded graph is exported as, on a processor for
+// which it has integer kernels (version 1.30). Of the nodes whose float output depends on the float
+// inputs of the model; none of a graph with signed activations behind the inputs, some of which it
+// rewrites first.
+// `approximated` are the ends of functions that will ship as operators which approximate them.
+std::unordered_map<const Node*, KernelPrediction> predictKernels(
+    const Graph& scaffolded, const std::unordered_set<const Node*>& approximated);
 
 }  // namespace simaqat

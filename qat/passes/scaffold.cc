@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "qat/ir/op.h"
 #include "qat/ir/range_search.h"
@@ -148,7 +149,11 @@ class Scaffolder {
 
   // Once all quantizers stand; the last entries are the nodes'.
   void tellKernels(const std::vector<Node*>& nodes) {
-    const auto kernels = predictKernels(graph_);
+    std::unordered_set<const Node*> as_operators;
+    for (const ApproximatedFunction& function : approximated_) {
+      if (!function.how->ships_as_function) as_operators.insert(function.end());
+    }
+    const auto kernels = predictKernels(graph_, as_operators);
     const size_t first = entries_.size() - nodes.size();
     for (size_t i = 0; i < nodes.size(); ++i) {
       const auto kernel = kernels.find(nodes[i]);

@@ -220,6 +220,9 @@ def agreement_table(runs, columns):
             found = [run["onnxruntime"][level] for run in runs[column] if "onnxruntime" in run]
             if not found:
                 continue
+            if any("error" in one for one in found):
+                print(f"| {column} | {what} | does not run | | | |")
+                continue
             nodes = [one["nodes"] for one in found]
             worst = max((node["worst"] for node in nodes), key=lambda node: node["differing"])
             print(f"| {column} | {what} | {100 * min(one['same_class'] for one in found):.2f} | "

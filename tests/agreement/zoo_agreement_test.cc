@@ -73,12 +73,13 @@ ScaffoldOptions recipeForThisProcessor() {
 // matter of how far it is trained: end to end unusual gammas are ours alone.
 class Judge {
  public:
-  Judge(const std::string& network, bool unusual_gammas, ThreadPool& pool)
+  Judge(const std::string& network, bool unusual_gammas, ThreadPool& pool,
+        const ScaffoldOptions& recipe = recipeForThisProcessor())
       : pool_(pool),
         side_(zoo::batch(network, "input").dims()[2]),
         test_(readImages("t10k", kTestImages, side_)),
         few_(rows(test_.pixels, 0, kNodeImages)),
-        shipped_(shipNetwork(network, recipeForThisProcessor(),
+        shipped_(shipNetwork(network, recipe,
                              readImages("train", kTraining.steps * kTraining.batch, side_),
                              with(kTraining, unusual_gammas), pool)) {}
 
@@ -97,9 +98,13 @@ class Judge {
     compareNodes("ONNX Runtime, float QDQ", false);
   }
 
-  void run() {
+  void compareWithOnnxRuntime() {
     const Tensor exported = compareStages();
     for (const bool optimize : {false, true}) judge(optimize, exported);
+  }
+
+  void run() {
+    compareWithOnnxRuntime();
     checkIntegerNodes();
     compareTrainedFile();
   }
@@ -219,6 +224,21 @@ TEST_CASE("gammas of 0 and negative ones ship too") {
   for (const std::string& network : kNetworks) {
     DYNAMIC_SECTION(network) { Judge(network, true, pool).compareStagesAndNodes(); }
   }
+}
+
+TEST_CASE("approximated functions ship as the operators that they were trained as") {
+  const std::string missing = missingHere();
+  if (!missing.empty()) QAT_SKIP(missing << " is not here: tools/install_test_packages.sh");
+  ScaffoldOptions recipe = recipeForThisProcessor();
+  Approximation segments;
+  segments.op_type = "HardSwish";
+  segments.segments = 16;
+  Approximation table;
+  table.op_type = "HardSigmoid";
+  table.table = 64;
+  recipe.approximations = {segments, table};
+  ThreadPool pool(2);
+  Judge("mobilenet_v3_tiny", false, pool, recipe).compareWithOnnxRuntime();
 }
 
 }  // namespace
