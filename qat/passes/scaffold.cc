@@ -109,7 +109,7 @@ class Scaffolder {
   void place(Node* node) {
     PlacementEntry entry{node->name(), node->opType(), "", "", "", ""};
     const bool is_wanted = policy_.wantsOutput(*node);
-    if (policy_.wantsWeight(*node)) entry.weight = quantizeWeight(node);
+    if (policy_.wantsWeight(*node) && !isWeightInFloat(*node)) entry.weight = quantizeWeight(node);
     if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
     if (entry.weight.empty()) entry.weight = reasonForFloatWeight(*node);
     if (!is_wanted) policy_.noteActivation({node});
@@ -132,12 +132,17 @@ class Scaffolder {
     entries_.push_back(std::move(entry));
   }
 
+  bool isWeightInFloat(const Node& node) const {
+    return staysInFloat(policy_.weight(node)) && !hasIntegerKernel(node);
+  }
+
   std::string reasonForFloatWeight(const Node& node) const {
     const QuantizationTraits& traits = node.op().quantization;
     if (traits.weight_input < 0) return "";
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
     if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
     if (!policy_.wantsWeight(node)) return "- off by the recipe";
+    if (isWeightInFloat(node)) return "- ONNX Runtime uses it in float";
     return traits.weight_axis(node) < 0 ? "- no axis of its output channels" : "";
   }
 

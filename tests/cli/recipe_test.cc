@@ -1,5 +1,6 @@
 // What recipes choose, through every command: the trained, the finalized and the exported file agree.
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -103,6 +104,36 @@ TEST_CASE("observers of activations and weights") {
   for (const char* observer : {"max", "mse", "lsq"}) {
     checkAgreement(std::string(R"({"weight": {"observer": ")") + observer + "\"}}", 0.9);
   }
+}
+
+// Attributes of the FakeQuantize behind a value.
+std::map<std::string, onnx::AttributeProto> quantizerOf(const std::string& prepared,
+                                                        const std::string& value) {
+  const onnx::ModelProto loaded = load(prepared);
+  std::map<std::string, onnx::AttributeProto> attributes;
+  for (const auto& node : loaded.graph().node()) {
+    if (node.op_type() != "FakeQuantize" || node.input(0) != value) continue;
+    for (const auto& attribute : node.attribute()) attributes[attribute.name()] = attribute;
+  }
+  REQUIRE(!attributes.empty());
+  return attributes;
+}
+
+TEST_CASE("an observer's numbers reach the quantizer") {
+  const std::string prepared = ship(R"({
+      "activation": {"observer": "percentile", "percentile": 99.5, "averaging_constant": 0.125},
+      "overrides": [{"op_type": "input", "activation": {"observer": "min_max", "signed": true,
+                                                        "symmetric": true}}]})")
+                                   .prepared;
+  auto logits = quantizerOf(prepared, "logits/raw");
+  CHECK(logits["observer"].s() == "percentile");
+  CHECK(logits["percentile"].f() == 99.5f);
+  CHECK(logits["averaging_constant"].f() == 0.125f);
+  CHECK(logits["qmin"].i() == 0);
+  auto input = quantizerOf(prepared, "input");
+  CHECK(input["observer"].s() == "min_max");
+  CHECK(input["symmetric"].i() == 1);
+  CHECK(input["qmin"].i() == -128);
 }
 
 TEST_CASE("widths, and the opset that they need") {

@@ -308,6 +308,30 @@ TEST_CASE("with integer kernels only, a Dropout between does not hide one") {
   CHECK_THAT(placement(graph, options), ContainsSubstring("h: uint8 per tensor"));
 }
 
+TEST_CASE("with integer kernels only, what has none stays float") {
+  ScaffoldOptions options;
+  options.only_integer_kernels = true;
+  const std::string text = R"(
+    input %x : float[N, 2, 4, 4]
+    weight %w1 : float[2, 2, 1, 1] = [1, ...]
+    weight %w2 : float[2, 2, 1, 1] = [1, ...]
+    %c = Conv(%x, %w1)
+    %t = Tanh(%c)
+    %y = ConvTranspose(%t, %w2)
+    output y = %y)";
+  Graph graph = parse(text);
+  CHECK(placement(graph, options) == unindented(R"(
+    x: uint8 per tensor
+    c: uint8 per tensor; int8 per channel (axis 0)
+    t: (ONNX Runtime makes and uses it in float)
+    y: ; - ONNX Runtime uses it in float(ONNX Runtime makes and uses it in float)
+)"));
+  options.overrides = {quantized("ConvTranspose", "", true)};
+  Graph asked = parse(text);
+  CHECK_THAT(placement(asked, options),
+             ContainsSubstring("y: uint8 per tensor; int8 per channel (axis 1)"));
+}
+
 TEST_CASE("a tied weight has one quantizer") {
   Graph graph = parse(R"(
     input %x : float[N, 2, 4]
