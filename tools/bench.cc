@@ -8,6 +8,7 @@
 
 #include "qat/base/log.h"
 #include "qat/base/random.h"
+#include "qat/base/text.h"
 #include "qat/exec/executor.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
@@ -75,6 +76,8 @@ class BenchCommand : public Command {
     set.count("--steps", steps_, "Steps that are timed", 1).showDefault();
     set.count("--warmup", warmup_, "Steps before those").showDefault();
     set.threads(threads_);
+    set.bytes("--memory-limit", memory_limit_,
+              "Compute values again until a training step's memory is within this");
     set.add("--profile", profile_,
             "Writes a step as a Chrome trace, and prints where its time goes");
     set.flag("--json", json_, "One JSON object on standard output");
@@ -90,6 +93,8 @@ class BenchCommand : public Command {
         trains ? trainingStep(model->graph)
                : buildInference(model->graph.clone(), Mode::kEvaluate, batch_size_, sample_dims_);
     model.reset();  // the executor need not share its weights
+    const StepMemory memory = fitMemory(graph, trains ? memory_limit_ : 0, pool.threads());
+    if (memory.recomputed.nodes > 0) logInfo("a step: {}", memory.toString());
     Executor executor(std::move(graph), pool);
     const std::vector<Tensor> inputs = randomInputs(executor.graph());
     for (size_t i = 0; i < inputs.size(); ++i) executor.setInput(i, inputs[i]);
@@ -207,6 +212,7 @@ class BenchCommand : public Command {
 
   std::string model_;
   std::string loss_;
+  int64_t memory_limit_ = 0;
   std::string profile_;
   int64_t batch_size_ = 0;
   std::vector<std::string> shapes_;

@@ -34,9 +34,6 @@ std::unique_ptr<Command> makeInspectCommand();
 // "auto", "train" or "frozen".
 BatchNormPolicy parseBatchNormPolicy(const std::string& text);
 
-// "1,234,567" bytes as "1.2 MiB".
-std::string readableBytes(int64_t bytes);
-
 // Columns padded to their widest cell, two spaces between.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 

@@ -5,6 +5,7 @@
 
 #include "qat/base/file.h"
 #include "qat/base/log.h"
+#include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/passes/sizes.h"

@@ -81,6 +81,13 @@ Option OptionSet::count(const char* name, int64_t& value, const char* help, int6
   return add(name, value, help).between(static_cast<double>(least), kMost);
 }
 
+Option OptionSet::bytes(const char* name, int64_t& value, const char* help) {
+  return Option(app_.add_option(name, value, help)
+                    ->type_name("BYTES")
+                    ->transform(CLI::AsSizeValue(false))
+                    ->check(CLI::PositiveNumber));
+}
+
 Option OptionSet::moment(const char* name, Moment& value, const char* help) {
   const auto check = [](const std::string& text) -> std::string {
     if (Moment::parse(text)) return "";

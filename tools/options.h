@@ -47,6 +47,8 @@ class OptionSet {
   Option flag(const char* name, bool& value, const char* help);
   // A count of steps, epochs, samples or bytes, from `least` on.
   Option count(const char* name, int64_t& value, const char* help, int64_t least = 0);
+  // Bytes: 1000000, 512MiB.
+  Option bytes(const char* name, int64_t& value, const char* help);
   // A point in a run: N steps, or Ne epochs.
   Option moment(const char* name, Moment& value, const char* help);
   // --threads; `value` stays 0, for as many as there are processors, without it.

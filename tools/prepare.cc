@@ -143,16 +143,10 @@ class PrepareCommand : public Command {
     const int64_t fixed = fixedBatch(graph);
     const int64_t batch = batch_size_ > 0 ? batch_size_ : fixed;
     if (batch == 0) return;
-    const Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, batch, {});
-    const Plan plan = makePlan(step, availableProcessors());
-    int64_t state = 0;
-    for (const auto& variable : step.variables()) {
-      state += static_cast<int64_t>(variable->value.bytes());
-    }
-    std::printf(
-        "\na training step at batch %lld: %s planned for values, %s for weights and state\n",
-        static_cast<long long>(batch), readableBytes(plan.arena_bytes).c_str(),
-        readableBytes(state).c_str());
+    Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, batch, {});
+    const StepMemory memory = fitMemory(step, 0, availableProcessors());
+    std::printf("\na training step at batch %lld: %s\n", static_cast<long long>(batch),
+                memory.toString().c_str());
   }
 
   std::string model_;

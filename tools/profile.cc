@@ -16,13 +16,6 @@ double millisecondsOf(const Executor::NodeTime& time) {
   return std::chrono::duration<double, std::milli>(time.end - time.begin).count();
 }
 
-double operationsOf(const Node& node) {
-  if (node.op().operations != nullptr) return node.op().operations(node);
-  double elements = 0;
-  for (const Value* output : node.outputs()) elements += static_cast<double>(output->type.size());
-  return elements;
-}
-
 double bytesOf(const Node& node) {
   double bytes = 0;
   for (const Value* input : node.inputs()) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "qat/base/text.h"
 #include "tools/command.h"
 
 namespace simaqat {

@@ -104,6 +104,8 @@ class TrainCommand : public Command {
         .showDefault()
         .between(0, 1.8e19);
     set.threads(o.threads);
+    set.bytes("--memory-limit", o.memory_limit,
+              "Compute values again until a step's values, weights and state are within this");
   }
 
   void declareOptimizer(OptionSet& set) {

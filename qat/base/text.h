@@ -1,6 +1,7 @@
 // Text of messages.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,5 +10,8 @@ namespace simaqat {
 
 // "a, b, c". fmt::join does as much, and takes half a second to compile in each file.
 std::string joined(const std::vector<std::string>& parts, std::string_view separator = ", ");
+
+// "512.0 MiB", "17 B"
+std::string readableBytes(int64_t bytes);
 
 }  // namespace simaqat

@@ -198,6 +198,13 @@ int64_t normalizeAxis(const Node& node, int64_t axis, int64_t rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
+double operationsOf(const Node& node) {
+  if (node.op().operations != nullptr) return node.op().operations(node);
+  double elements = 0;
+  for (const Value* output : node.outputs()) elements += static_cast<double>(output->type.size());
+  return elements;
+}
+
 std::vector<Tensor> evaluateOnHost(const Graph& graph, const Node& node,
                                    const std::vector<Tensor>& inputs, ThreadPool& pool) {
   // The node's types come from these very tensors, so that a copy with constants is inferred.

@@ -263,8 +263,7 @@ struct OpDefinition {
   EvalFunction kernel = nullptr;
   // Bytes of scratch memory that `kernel` (or `evaluate`) needs with so many threads.
   int64_t (*workspace)(const Node&, int threads) = nullptr;
-  // Arithmetic operations, a multiply-add counted as two, with static types; null: one for each
-  // element of the outputs. For profiles.
+  // See operationsOf; null: one for each element of the outputs.
   double (*operations)(const Node&) = nullptr;
   PointwiseTraits pointwise = {};
   // The rule; null where the operator ends the gradient (comparisons, shapes, rounding).
@@ -295,6 +294,9 @@ struct OpDefinition {
 
 // Whether the node's outputs lie on the grid of its input 0.
 bool sharesQuantizer(const Node& node);
+
+// Arithmetic operations of a node with static types, a multiply-add counted as two.
+double operationsOf(const Node& node);
 
 class OpRegistry {
  public:

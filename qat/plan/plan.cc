@@ -37,12 +37,9 @@ class Planner {
 
  private:
   void order() {
-    std::vector<const Node*> commits;
-    for (const auto& node : graph_.nodes()) {
-      (node->op().commits ? commits : plan_.schedule).push_back(node.get());
-    }
-    plan_.compute_count = plan_.schedule.size();
-    plan_.schedule.insert(plan_.schedule.end(), commits.begin(), commits.end());
+    Schedule schedule = scheduleOf(graph_);
+    plan_.schedule = std::move(schedule.nodes);
+    plan_.compute_count = schedule.compute_count;
   }
 
   void findLastUses() {
@@ -146,6 +143,17 @@ class Planner {
 };
 
 }  // namespace
+
+Schedule scheduleOf(const Graph& graph) {
+  Schedule schedule;
+  std::vector<const Node*> commits;
+  for (const auto& node : graph.nodes()) {
+    (node->op().commits ? commits : schedule.nodes).push_back(node.get());
+  }
+  schedule.compute_count = schedule.nodes.size();
+  schedule.nodes.insert(schedule.nodes.end(), commits.begin(), commits.end());
+  return schedule;
+}
 
 Plan makePlan(const Graph& graph, int threads) { return Planner(graph, threads).run(); }
 

@@ -15,8 +15,14 @@ struct Location {
   const Value* source = nullptr;  // the input, constant or variable it is (or takes the place of)
 };
 
+// In order; the first `compute_count` change no variable, the rest update variables in place.
+struct Schedule {
+  std::vector<const Node*> nodes;
+  size_t compute_count = 0;
+};
+Schedule scheduleOf(const Graph& graph);
+
 struct Plan {
-  // In order; the first `compute_count` change no variable, the rest update variables in place.
   std::vector<const Node*> schedule;
   size_t compute_count = 0;
   std::unordered_map<const Value*, Location> locations;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qat/autodiff/differentiate.h"
+#include "qat/base/text.h"
 #include "qat/ops/shared/sgd_attributes.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/fuse_pointwise.h"
@@ -13,6 +14,7 @@
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
 #include "qat/passes/store_codes.h"
+#include "qat/plan/plan.h"
 #include "qat/train/averages.h"
 #include "qat/train/parameters.h"
 
@@ -132,6 +134,35 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
+}
+
+std::string StepMemory::toString() const {
+  std::string text = fmt::format("{} planned for values, {} for weights and state",
+                                 readableBytes(values), readableBytes(state));
+  if (recomputed.nodes > 0) {
+    text += fmt::format("; {} nodes run twice, {:.1f}% more operations", recomputed.nodes,
+                        100 * recomputed.operations / recomputed.all_operations);
+  }
+  return text;
+}
+
+StepMemory fitMemory(Graph& step, int64_t limit, int threads) {
+  StepMemory memory;
+  for (const auto& variable : step.variables()) {
+    memory.state += static_cast<int64_t>(variable->value.bytes());
+  }
+  if (limit > 0) {
+    try {
+      runPass(step, "recompute", [&](Graph& g) {
+        memory.recomputed = recomputeWithin(g, limit - memory.state, threads);
+      });
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("--memory-limit {}: weights and state take {}; {}",
+                                            limit, memory.state, error.what()));
+    }
+  }
+  memory.values = makePlan(step, threads).arena_bytes;
+  return memory;
 }
 
 Graph buildInference(Graph graph, Mode mode, int64_t batch,

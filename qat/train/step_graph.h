@@ -7,6 +7,7 @@
 
 #include "qat/ir/graph.h"
 #include "qat/ir/op.h"
+#include "qat/plan/recompute.h"
 #include "qat/train/options.h"
 
 namespace simaqat {
@@ -29,6 +30,18 @@ struct StepMode {
 Graph buildTrainingStep(Graph joined, const StepMode& mode,
                         const OptimizerOptions& options, int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims);
+
+// What a step takes: variables' values, and what is planned for everything else.
+struct StepMemory {
+  int64_t state = 0;
+  int64_t values = 0;
+  Recomputation recomputed;
+
+  // "76.0 MiB planned for values, 5.1 MiB for weights and state", and what is computed again.
+  std::string toString() const;
+};
+// Recomputes until both take no more than `limit` bytes (qat/plan/recompute.h); 0: none.
+StepMemory fitMemory(Graph& step, int64_t limit, int threads);
 
 // The model alone in another mode.
 Graph buildInference(Graph graph, Mode mode, int64_t batch,

@@ -220,10 +220,10 @@ class Trainer {
     const VariableMap state = currentState();
     restored_.clear();
     assign(*joined_, state);
-    executor_ =
-        std::make_unique<Executor>(buildTrainingStep(joined_->clone(), now, options_.optimizer,
-                                                     options_.batch_size, sample_dims_),
-                                   pool_);
+    Graph step = buildTrainingStep(joined_->clone(), now, options_.optimizer, options_.batch_size,
+                                   sample_dims_);
+    logInfo("a step: {}", fitMemory(step, options_.memory_limit, pool_.threads()).toString());
+    executor_ = std::make_unique<Executor>(std::move(step), pool_);
     executor_->setSeed(options_.seed);
     for (const auto& variable : executor_->graph().variables()) {
       const auto value = state.find(variable->name);
@@ -235,8 +235,6 @@ class Trainer {
       inputs_.push_back(executor_->inputIndex(data_->fieldName(i)));
     }
     rate_input_ = executor_->inputIndex(kLearningRateInput);
-    logDebug("step memory: {} bytes planned, {} at the least", executor_->plan().arena_bytes,
-             executor_->plan().lower_bound_bytes);
   }
 
   // Every variable: those that the step's graph has as it has them, the others as they were, such
