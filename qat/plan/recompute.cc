@@ -49,8 +49,9 @@ class Recomputer {
       while (most_ > target) {
         const std::optional<Candidate> best = bestCandidate();
         if (!best || result_.nodes >= most_nodes) {
-          throw inputError("a step's values take {} bytes at the least, and the limit leaves {}",
-                           least, std::max<int64_t>(limit, 0));
+          least = std::min(least, makePlan(graph_, threads_).arena_bytes);
+          throw inputError("a step's values came down to {} bytes, and the limit leaves {}", least,
+                           std::max<int64_t>(limit, 0));
         }
         computeAgain(*best);
         findLives();

@@ -224,10 +224,13 @@ def agreement_table(runs, columns):
                 print(f"| {column} | {what} | does not run | | | |")
                 continue
             nodes = [one["nodes"] for one in found]
+            ends = (f"| {column} | {what} | {100 * min(one['same_class'] for one in found):.2f} | "
+                    f"{100 * min(one['within_one_step'] for one in found):.2f} | ")
+            if any("error" in node for node in nodes):
+                print(ends + "| |")
+                continue
             worst = max((node["worst"] for node in nodes), key=lambda node: node["differing"])
-            print(f"| {column} | {what} | {100 * min(one['same_class'] for one in found):.2f} | "
-                  f"{100 * min(one['within_one_step'] for one in found):.2f} | "
-                  f"{100 * max(node['differing'] for node in nodes):.2g} "
+            print(ends + f"{100 * max(node['differing'] for node in nodes):.2g} "
                   f"({max(node['largest'] for node in nodes)}) | "
                   f"{worst['node']}: {100 * worst['differing']:.2g} |")
 

@@ -1,4 +1,6 @@
 // The number of threads decides nothing but the time.
+#include <nlohmann/json.hpp>
+
 #include "tests/catch.h"
 #include "tests/cli/run.h"
 #include "tests/cli/samples.h"
@@ -54,6 +56,31 @@ TEST_CASE("1, 2 and 3 threads give the same bytes with the quickstart's network"
   const std::string prepared = scratch("fashion/prepared.onnx");
   runWell({"prepare", "testdata/fashion_cnn/model.onnx", "-o", prepared});
   checkThreads("fashion/run", prepared, manifest, {"--epochs", "2", "--batch-size", "32"});
+}
+
+TEST_CASE("a limit of memory changes no byte, and one that is too small is an error") {
+  const std::string manifest = writeFashion("limit", 128);
+  const std::string prepared = scratch("limit/prepared.onnx");
+  runWell({"prepare", "testdata/fashion_cnn/model.onnx", "-o", prepared});
+  const Args options = {"--loss", "cross_entropy", "--data", manifest, "--batch-size", "64"};
+  const auto train = [&](const std::string& name, const Args& more) {
+    return run(Args{"train", prepared, "-o", scratch(name)} + options + more);
+  };
+  REQUIRE(train("unlimited.onnx", {}).status == 0);
+  const auto bench = nlohmann::json::parse(
+      runWell({"bench", prepared, "--loss", "cross_entropy", "--batch-size", "64", "--json"}).out);
+  // Weights and state come on top, so that this is less than it took.
+  const int64_t limit = bench["arena_bytes"].get<int64_t>();
+  const Result limited =
+      train("limited.onnx", {"--memory-limit", std::to_string(limit), "--threads", "2"});
+  CHECK_THAT(limited.err, Catch::Matchers::Contains("run twice"));
+  const bool same = bytesOf(scratch("limited.onnx")) == bytesOf(scratch("unlimited.onnx"));
+  CHECK(same);
+  const Result tiny = train("tiny.onnx", {"--memory-limit", "1KiB"});
+  CHECK(tiny.status == 3);
+  CHECK_THAT(tiny.err, Catch::Matchers::Contains("--memory-limit 1024: weights and state take"));
+  CHECK(train("tiny.onnx", {"--memory-limit", "-5"}).status == 2);
+  CHECK(train("tiny.onnx", {"--memory-limit", "many"}).status == 2);
 }
 
 TEST_CASE("another seed gives another file") {

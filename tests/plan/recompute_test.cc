@@ -59,10 +59,10 @@ TEST_CASE("a plan that fits stays as it is") {
   CHECK(toText(graph) == text);
 }
 
-TEST_CASE("too little is an error that says how little there could be") {
+TEST_CASE("too little is an error that says how far it came") {
   Graph graph = parsed(kWaiting);
   CHECK_THROWS_WITH(recomputeWithin(graph, 64, 1),
-                    ContainsSubstring("at the least") && ContainsSubstring("64"));
+                    ContainsSubstring("came down to") && ContainsSubstring("64"));
 }
 
 TEST_CASE("random numbers are drawn once") {
