@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/flat_plane.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
 #include "kernels/packet.h"
@@ -12,7 +13,7 @@
 
 // As in conv.cc: window sums over padded buffers. But a plane has too little work for tables and
 // panels: rows are summed as they lie, all sums of a plane one after the other, so that it stays in
-// the cache.
+// the cache; those of small planes as one row (flat_plane.h).
 
 namespace simaqat::kernels {
 namespace {
@@ -54,6 +55,13 @@ struct Rows {
     target_stride = a1.out_step * a2.out_size;
     step = a2.out_step;
   }
+  explicit Rows(const FlatPlane& plane)
+      : count(1),
+        columns(plane.elements()),
+        source_stride(0),
+        target(0),
+        target_stride(0),
+        step(1) {}
   int64_t count, columns;
   int64_t source_stride;
   int64_t target;  // where the first one begins in a plane
@@ -71,12 +79,13 @@ struct Taps {
 template <class T>
 constexpr int kMostSums = sizeof(T) == sizeof(float) ? 8 : 4;
 
-// sums[r][v] = start + sum over taps of weight * source[r * stride + offset + v * kLanes + ..],
-// given to store(r, v, sums). Where there are fewer rows, the last one is computed again and not
-// stored.
-template <int kRows, int kVectors, class T, class Store>
-void sumBlock(const T* source, int64_t stride, int64_t rows, const Taps<T>& taps, T start,
-              const Store& store) {
+// results[r][v * kLanes + ..] = start + sum over taps of
+//     weight * source[r * stride + offset + v * kLanes + ..]
+// Where there are fewer rows than kRows, the last one is computed again in their place. A function
+// of its own, so that sums and pointers stay registers.
+template <int kRows, int kVectors, class T>
+[[gnu::noinline]] void sumBlock(const T* source, int64_t stride, int64_t rows, const Taps<T>& taps,
+                                T start, T* results) {
   Lanes<T> sum[kRows][kVectors];
   const T* row[kRows];
   for (int r = 0; r < kRows; ++r) {
@@ -92,11 +101,8 @@ void sumBlock(const T* source, int64_t stride, int64_t rows, const Taps<T>& taps
       }
     }
   }
-  // Constant indices, so that sums stay registers.
-#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    if (r >= rows) break;
-    for (int v = 0; v < kVectors; ++v) store(r, v, sum[r][v]);
+    for (int v = 0; v < kVectors; ++v) sum[r][v].store(results + (r * kVectors + v) * kLanes);
   }
 }
 
@@ -105,12 +111,16 @@ template <int kVectors, class T, class Store>
 void sumRows(const T* source, const Rows& rows, const Taps<T>& taps, T start, int64_t first_vector,
              const Store& store) {
   constexpr int kRows = kMostSums<T> / kVectors;
+  T results[kMostSums<T> * kLanes];
   for (int64_t r = 0; r < rows.count; r += kRows) {
+    const int64_t count = std::min<int64_t>(kRows, rows.count - r);
     sumBlock<kRows, kVectors>(source + r * rows.source_stride + first_vector * kLanes,
-                              rows.source_stride, rows.count - r, taps, start,
-                              [&](int64_t row, int64_t vector, const Lanes<T>& sums) {
-                                store(r + row, first_vector + vector, sums);
-                              });
+                              rows.source_stride, count, taps, start, results);
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t v = 0; v < kVectors; ++v) {
+        store(r + i, first_vector + v, Lanes<T>::load(results + (i * kVectors + v) * kLanes));
+      }
+    }
   }
 }
 
@@ -135,21 +145,31 @@ void sumTile(const T* source, const Rows& rows, const Taps<T>& taps, T start, co
   }
 }
 
-// Writes vectors of sums into a plane's rows, each as finish(float).
+Packet toFloats(const Lanes<float>& sums) { return sums.part[0]; }
+Packet toFloats(const Lanes<double>& sums) {
+  double lanes[kLanes];
+  sums.store(lanes);
+  float floats[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) floats[i] = static_cast<float>(lanes[i]);
+  return load(floats);
+}
+
+// Writes vectors of sums into a plane's rows, each as finish(vector of floats).
 template <class T, class Finish>
 struct StoreRows {
   void operator()(int64_t row, int64_t vector, const Lanes<T>& sums) const {
-    T lanes[kLanes];
-    sums.store(lanes);
+    const Packet result = finish(toFloats(sums));
     const int64_t column = vector * kLanes;
     float* to = plane + rows.target + row * rows.target_stride + column * rows.step;
     const int64_t width = std::min<int64_t>(kLanes, rows.columns - column);
+    if (rows.step == 1 && width == kLanes) {
+      store(to, result);
+      return;
+    }
     float finished[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) finished[i] = finish(lanes[i]);
+    store(finished, result);
     if (rows.step != 1) {
       for (int64_t i = 0; i < width; ++i) to[i * rows.step] = finished[i];
-    } else if (width == kLanes) {
-      std::memcpy(to, finished, sizeof(finished));
     } else {
       storeFew(finished, width, to);
     }
@@ -174,9 +194,13 @@ struct Memory {
   template <class Sums>
   Memory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
     int64_t all_taps = 0;
+    int64_t masks_size = 0;
     sums([&](const WindowSum& sum) {
       all_taps += sum.taps();
-      buffer_size = std::max(buffer_size, planeTiling(sum).bufferSize());
+      const bool is_flat = FlatPlane::fits(sum);
+      if (is_flat) masks_size += FlatPlane(sum).masksSize();
+      buffer_size = std::max(buffer_size, is_flat ? FlatPlane(sum).bufferSize() + kLanes
+                                                  : planeTiling(sum).bufferSize());
       products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
       planes = sum.batch * sum.group;
       group = sum.group;
@@ -184,6 +208,7 @@ struct Memory {
     tap_offsets = memory.take<int64_t>(all_taps);
     weights = memory.take<T>(group * all_taps);
     taps = all_taps;
+    masks = memory.take<T>(masks_size);
     buffers = memory.take<T>(threads * buffer_size);
   }
   Workspace memory;
@@ -191,11 +216,12 @@ struct Memory {
   int64_t products = 0;  // of a plane
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [group][sum][taps]
+  T* masks;              // [sum] of FlatPlane
   T* buffers;            // [thread][a tile's buffer]
 };
 
 // All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
-// finish(g) gives the function that makes a result of a sum, which starts from start(g).
+// finish(g) gives the function that makes results of a vector of sums, which start from start(g).
 template <class T, class Sums, class SourceRows, class Value, class Start, class Finish>
 void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, const Value& value,
                const Start& start, const Finish& finish, float* target, std::byte* workspace,
@@ -203,8 +229,16 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
   const Memory<T> m(sums, pool.threads(), workspace);
   if (m.planes == 0) return;
   int64_t first = 0;
+  T* masks = m.masks;
   sums([&](const WindowSum& sum) {
-    fillTapOffsets(sum, planeTiling(sum), m.tap_offsets + first);
+    if (FlatPlane::fits(sum)) {
+      const FlatPlane flat(sum);
+      flat.fillTapOffsets(m.tap_offsets + first);
+      flat.fillMasks(masks);
+      masks += flat.masksSize();
+    } else {
+      fillTapOffsets(sum, planeTiling(sum), m.tap_offsets + first);
+    }
     for (int64_t g = 0; g < m.group; ++g) {
       T* weights = m.weights + g * m.taps + first;
       forTaps(sum, [&](int64_t k) { *weights++ = value(g, w[g * sum.kernelSize() + k]); });
@@ -216,20 +250,40 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
     T* buffer = m.buffers + worker * m.buffer_size;
     const int64_t begin = piece * grain, end = std::min(m.planes, begin + grain);
     int64_t tap = 0;
+    const T* plane_masks = m.masks;
+    // fill(image, g) reads what `rows` are of a plane.
+    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, const auto& fill) {
+      int64_t image = begin / m.group;
+      int64_t g = begin % m.group;
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
+        if (taps.count > 0) fill(image, g);
+        sumTile(
+            buffer, rows, taps, start(g),
+            StoreRows<T, decltype(finish(g))>{rows, target + plane * sum.targetPlane(), finish(g)});
+        if (++g == m.group) {
+          g = 0;
+          ++image;
+        }
+      }
+    };
     sums([&](const WindowSum& sum) {
-      const Tiling tiling = planeTiling(sum);
       const auto source = source_rows(sum);
-      for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
-        TileRange range(sum, tiling, tile);
-        const Rows rows(sum, tiling, range);
-        for (int64_t plane = begin; plane < end; ++plane) {
-          range.image = plane / m.group;
-          const int64_t g = plane % m.group;
-          const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
-          if (taps.count > 0) fillBuffer(sum, tiling, range, source, g, 1, buffer);
-          sumTile(buffer, rows, taps, start(g),
-                  StoreRows<T, decltype(finish(g))>{rows, target + plane * sum.targetPlane(),
-                                                    finish(g)});
+      if (FlatPlane::fits(sum)) {
+        const FlatPlane flat(sum);
+        flat.clearMargins(buffer);
+        sumPlanes(sum, Rows(flat), [&](int64_t image, int64_t g) {
+          flat.fill(source, image, g, plane_masks, buffer);
+        });
+        plane_masks += flat.masksSize();
+      } else {
+        const Tiling tiling = planeTiling(sum);
+        for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
+          TileRange range(sum, tiling, tile);
+          sumPlanes(sum, Rows(sum, tiling, range), [&](int64_t image, int64_t g) {
+            range.image = image;
+            fillBuffer(sum, tiling, range, source, g, 1, buffer);
+          });
         }
       }
       tap += sum.taps();
@@ -247,14 +301,14 @@ void runFloats(const Sums& sums, const float* source, const float* w, const floa
       },
       w, [](int64_t, float v) { return static_cast<T>(v); },
       [=](int64_t g) { return bias == nullptr ? T{0} : static_cast<T>(bias[g]); },
-      [](int64_t) { return [](T v) { return static_cast<float>(v); }; }, target, workspace, pool);
+      [](int64_t) { return [](const Packet& v) { return v; }; }, target, workspace, pool);
 }
 
 // Rows of a plane of codes, less the zero point.
 struct CenteredRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
     cut.copy(codes + (image * image_channels + channel) * plane + at, out,
-             [zero = zero_point](uint8_t code) { return static_cast<float>(code) - zero; });
+             [zero = zero_point](float code) { return code - zero; });
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }
 
@@ -428,8 +482,9 @@ void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, cons
       w, [=](int64_t g, float v) { return std::nearbyint(v / w_scale[g]); },
       [](int64_t) { return 0.0f; },
       [&](int64_t g) {
-        return [factor = x.scale * w_scale[g], shift = bias == nullptr ? 0.0f : bias[g]](float v) {
-          return v * factor + shift;
+        return [factor = broadcast(x.scale * w_scale[g]),
+                shift = broadcast(bias == nullptr ? 0.0f : bias[g])](const Packet& v) {
+          return Eigen::internal::padd(Eigen::internal::pmul(v, factor), shift);
         };
       },
       y, workspace, pool);

@@ -22,8 +22,8 @@ struct FloatRows {
 struct CodeValueRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
     cut.copy(codes.codes + (image * image_channels + channel) * plane + at, out,
-             [scale = codes.scale, zero = codes.zero_point](uint8_t code) {
-               return (static_cast<float>(code) - zero) * scale;
+             [scale = codes.scale, zero = codes.zero_point](float code) {
+               return (code - zero) * scale;
              });
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }

@@ -5,6 +5,7 @@
 
 #include <Eigen/Core>
 #include <cstdint>
+#include <cstring>
 
 namespace simaqat::kernels {
 
@@ -47,6 +48,12 @@ struct Lanes {
   void store(T* p) const {
     for (int i = 0; i < kParts; ++i) Eigen::internal::pstoreu(p + i * kPartSize, part[i]);
   }
+  // The bits that the mask has.
+  Lanes masked(const Lanes& mask) const {
+    Lanes v;
+    for (int i = 0; i < kParts; ++i) v.part[i] = Eigen::internal::pand(part[i], mask.part[i]);
+    return v;
+  }
   // this += a * b
   void multiplyAdd(const Lanes& a, const Lanes& b) {
     for (int i = 0; i < kParts; ++i) {
@@ -75,6 +82,35 @@ inline void deinterleave(const Packet& a, const Packet& b, Packet& even, Packet&
   }
   even = load(evens);
   odd = load(odds);
+#endif
+}
+
+// kSize codes, kLanes or half as many, as floats.
+template <int kSize>
+void expandCodes(const uint8_t* codes, float* to) {
+#if defined(__AVX2__)
+  static_assert(kSize == 8 || kSize == 4, "vectors and halves of them");
+  if constexpr (kSize == 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
+    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)));
+  } else {
+    int32_t bytes;
+    std::memcpy(&bytes, codes, sizeof(bytes));
+    _mm_storeu_ps(to, _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes))));
+  }
+#else
+  for (int i = 0; i < kSize; ++i) to[i] = static_cast<float>(codes[i]);
+#endif
+}
+
+// kLanes codes with even places, as floats, out of 2 kLanes.
+inline void expandEvenCodes(const uint8_t* codes, float* to) {
+#if defined(__AVX2__)
+  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  const __m128i even = _mm_and_si128(all, _mm_set1_epi16(0xff));
+  _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(even)));
+#else
+  for (int i = 0; i < kLanes; ++i) to[i] = static_cast<float>(codes[2 * i]);
 #endif
 }
 

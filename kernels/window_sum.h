@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <type_traits>
 
 #include "kernels/conv.h"
 #include "kernels/packet.h"
@@ -204,6 +205,7 @@ struct RowCut {
       copyVectors<kLanes>(from, out, i, value);
       copyVectors<kLanes / 2>(from, out, i, value);
     } else if (step == 2) {
+      if constexpr (std::is_same_v<S, uint8_t>) copyEvenCodes(from, out, i, value);
       // The compiler has vector instructions for a stride that it knows.
       for (; i < end; ++i) out[i] = value(from[i * 2]);
     }
@@ -229,10 +231,25 @@ struct RowCut {
     copyLanes<kSize>(from + end - kSize, out + end - kSize, value);
     i = end;
   }
-  // A loop of constant length is vector instructions, whatever T.
+  // All but the last vector, which would read beyond the row.
+  template <class T, class Value>
+  void copyEvenCodes(const uint8_t* from, T* out, int64_t& i, const Value& value) const {
+    for (; i + kLanes < end; i += kLanes) {
+      float floats[kLanes];
+      expandEvenCodes(from + i * 2, floats);
+      for (int k = 0; k < kLanes; ++k) out[i + k] = value(floats[k]);
+    }
+  }
+  // A loop of constant length is vector instructions, whatever T; but for bytes.
   template <int kSize, class S, class T, class Value>
   static void copyLanes(const S* from, T* to, const Value& value) {
-    for (int i = 0; i < kSize; ++i) to[i] = value(from[i]);
+    if constexpr (std::is_same_v<S, uint8_t>) {
+      float floats[kSize];
+      expandCodes<kSize>(from, floats);
+      for (int i = 0; i < kSize; ++i) to[i] = value(floats[i]);
+    } else {
+      for (int i = 0; i < kSize; ++i) to[i] = value(from[i]);
+    }
   }
 };
 

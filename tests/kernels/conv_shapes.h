@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/conv.h"
 
@@ -58,6 +59,24 @@ inline ConvShape make(int64_t batch, int64_t in_channels, int64_t out_channels, 
     s.out[i] = (in[i] + 2 * pad[i] + extra[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
   }
   return s;
+}
+
+// Depthwise convolutions that keep a plane's size, small and not so small, and some that do not.
+inline std::vector<ConvShape> depthwiseShapes() {
+  std::vector<ConvShape> shapes;
+  for (int64_t size : {1, 2, 3, 5, 7, 8, 9, 14, 16, 28, 40, 57}) {
+    shapes.push_back(make(3, 5, 5, 5, {1, size, size + 1}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+    shapes.push_back(make(2, 3, 3, 3, {1, size, size}, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}));
+    shapes.push_back(make(2, 3, 3, 3, {1, size, size}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}));
+  }
+  shapes.push_back(make(2, 4, 4, 4, {1, 9, 9}, {1, 3, 3}, {1, 1, 1}, {0, 2, 2}, {1, 2, 2}));
+  shapes.push_back(make(2, 4, 4, 4, {1, 9, 13}, {1, 1, 3}, {1, 1, 1}, {0, 0, 1}));
+  shapes.push_back(make(2, 4, 4, 4, {1, 9, 13}, {1, 3, 1}, {1, 1, 1}, {0, 1, 0}));
+  shapes.push_back(
+      make(2, 4, 4, 4, {1, 9, 9}, {1, 4, 4}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {0, 1, 1}));
+  shapes.push_back(make(2, 4, 4, 4, {1, 1, 40}, {1, 1, 7}, {1, 1, 1}, {0, 0, 3}));
+  shapes.push_back(make(2, 4, 4, 4, {3, 4, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}));
+  return shapes;
 }
 
 }  // namespace simaqat::kernels

@@ -124,6 +124,10 @@ TEST_CASE("convolution agrees with a naive one: one and three axes") {
   check(make(2, 4, 6, 2, {4, 6, 8}, {1, 1, 1}));
 }
 
+TEST_CASE("depthwise convolution agrees with a naive one") {
+  for (const ConvShape& shape : depthwiseShapes()) check(shape);
+}
+
 TEST_CASE("convolution of an empty batch, and of inputs that no window reaches") {
   check(make(0, 3, 4, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   ConvShape s = make(2, 3, 4, 1, {1, 9, 9}, {1, 2, 2}, {1, 4, 4});
@@ -149,6 +153,18 @@ TEST_CASE("a sample's convolution does not depend on the rest of the batch") {
       REQUIRE(sameBits(one.wide_y, part(all.wide_y)));
       REQUIRE(sameBits(one.dx, part(all.dx)));
     }
+  }
+}
+
+TEST_CASE("depthwise convolution of a small plane keeps a NaN within its windows") {
+  const ConvShape s = make(1, 2, 2, 2, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
+  std::vector<float> x = randomFloats(sizeOfX(s), 1);
+  const std::vector<float> w = randomFloats(sizeOfW(s), 2), dy = randomFloats(sizeOfY(s), 3);
+  x[6] = std::nanf("");  // the last of the first row
+  const Results r = runAll(s, x, w, {}, dy, 1);
+  for (int64_t i = 0; i < sizeOfY(s); ++i) {
+    const bool sees_it = i == 5 || i == 6 || i == 12 || i == 13;
+    CHECK(std::isnan(r.y[static_cast<size_t>(i)]) == sees_it);
   }
 }
 

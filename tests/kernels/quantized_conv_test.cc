@@ -112,6 +112,10 @@ TEST_CASE("quantized convolution: groups, strides, dilation, other ranks") {
   check(make(0, 3, 4, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
 }
 
+TEST_CASE("quantized depthwise convolution is exact") {
+  for (const ConvShape& shape : depthwiseShapes()) check(shape);
+}
+
 TEST_CASE("a scale that is NaN makes the result NaN") {
   Quantized q(make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}), 100, 3);
   q.x_scale = std::numeric_limits<float>::quiet_NaN();
