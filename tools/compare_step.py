@@ -20,23 +20,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "bazel-bin/tools/simaqat"
 PEER = ROOT.parent / "shared/bench/pytorch_step.py"
 NETWORKS = ["resnet20:64", "resnet18:16", "mobilenet_v2:16", "efficientnet_b0:8", "vit_small:8"]
-# ViT-S/16, which torchvision has the parts of, but no name for.
-VIT_SMALL = """
-import functools, torchvision
-torchvision.models.vit_small = functools.partial(
-    torchvision.models.VisionTransformer, image_size=224, patch_size=16, num_layers=12, num_heads=6,
-    hidden_dim=384, mlp_dim=1536)
-"""
 
 
 def export(net, path):
     """The network that the peer times, as a training graph."""
     import torch
 
-    exec(VIT_SMALL)
     sys.path[:0] = [str(PEER.parent), str(ROOT / "tests/zoo")]
     import export_torchvision  # registers what PyTorch 1.13 does not export: stochastic depth
     import pytorch_step
+    import vit_small
 
     size = 32 if net == "resnet20" else 224
     x = torch.randn(2, 3, size, size)
@@ -55,9 +48,10 @@ def ours(model, batch):
 
 
 def theirs(net, mode, batch):
-    program = VIT_SMALL + f"import runpy; runpy.run_path({str(PEER)!r}, run_name='__main__')"
+    # The peer's script, with one network more than torchvision has.
+    program = f"import runpy, vit_small; runpy.run_path({str(PEER)!r}, run_name='__main__')"
     out = subprocess.run([sys.executable, "-c", program, net, mode, str(batch)], check=True,
-                         capture_output=True, text=True).stdout
+                         capture_output=True, text=True, cwd=ROOT / "tools").stdout
     return (float(re.search(r"median ([\d.]+) ms", out).group(1)),
             float(re.search(r"step memory (\d+) MiB", out).group(1)))
 
