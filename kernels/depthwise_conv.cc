@@ -393,6 +393,7 @@ void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const Sour
                const float* dy, int64_t begin, int64_t end, int64_t g, int worker, float* sums) {
   const WindowSum& sum = plan.sum;
   const Tiling& tiling = plan.tiling;
+  const int64_t size = sum.batch * sum.group * sum.targetPlane();
   float* buffer = m.buffers + worker * tiling.bufferSize();
   float* gradient = m.gradients + worker * plan.gradientSize();
   for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
@@ -401,11 +402,12 @@ void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const Sour
     const Packet mask = maskOf(rows.columns % kLanes);
     for (range.image = begin; range.image < end; ++range.image) {
       fillBuffer(sum, tiling, range, source_rows, g, 1, buffer);
-      const int64_t plane = range.image * sum.group + g;
-      const float* from = dy + plane * sum.targetPlane() + rows.target;
-      // Vectors may reach beyond a row's end, which is beyond the array's in its last plane.
-      if (plane + 1 == sum.batch * sum.group && rows.columns % kLanes != 0) {
-        std::copy_n(from, (rows.count - 1) * rows.target_stride + rows.columns, gradient);
+      const int64_t first = (range.image * sum.group + g) * sum.targetPlane() + rows.target;
+      const int64_t last_row = (rows.count - 1) * rows.target_stride;
+      const float* from = dy + first;
+      // Vectors may reach beyond a row's end, and so beyond the array's.
+      if (first + last_row + roundUpToLanes(rows.columns) > size) {
+        std::copy_n(from, last_row + rows.columns, gradient);
         from = gradient;
       }
       for (int64_t k = 0; k < sum.taps(); k += kTapsAtOnce) {
