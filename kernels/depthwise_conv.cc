@@ -199,8 +199,8 @@ struct Memory {
       all_taps += sum.taps();
       const bool is_flat = FlatPlane::fits(sum);
       if (is_flat) masks_size += FlatPlane(sum).masksSize();
-      buffer_size = std::max(buffer_size, is_flat ? FlatPlane(sum).bufferSize() + kLanes
-                                                  : planeTiling(sum).bufferSize());
+      buffer_size = std::max(buffer_size,
+                             is_flat ? FlatPlane(sum).bufferSize() : planeTiling(sum).bufferSize());
       products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
       planes = sum.batch * sum.group;
       group = sum.group;

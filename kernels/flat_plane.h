@@ -14,12 +14,13 @@ namespace simaqat::kernels {
 
 class FlatPlane {
  public:
-  // Copies should stay in half of the L1 cache.
+  // Copies of floats should stay in half of the L1 cache.
   static constexpr int64_t kMostElements = 4096;
 
   static bool fits(const WindowSum& sum) {
     const Axis& a0 = sum.axis[0];
-    const bool has_two_axes = a0.count == 1 && a0.size == 1 && a0.taps == 1 && a0.tap_begin == 0;
+    const bool has_two_axes =
+        a0.count == 1 && a0.size == 1 && a0.out_size == 1 && a0.taps == 1 && a0.tap_begin == 0;
     return has_two_axes && keepsSize(sum.axis[1]) && keepsSize(sum.axis[2]) &&
            FlatPlane(sum).bufferSize() <= kMostElements;
   }

@@ -93,7 +93,10 @@ class BenchCommand : public Command {
         trains ? trainingStep(model->graph)
                : buildInference(model->graph.clone(), Mode::kEvaluate, batch_size_, sample_dims_);
     model.reset();  // the executor need not share its weights
-    const StepMemory memory = fitMemory(graph, trains ? memory_limit_ : 0, pool.threads());
+    if (!trains && memory_limit_ > 0) {
+      throw usageError("--memory-limit is of training steps; {} is evaluated", model_);
+    }
+    const StepMemory memory = fitMemory(graph, memory_limit_, pool.threads());
     if (memory.recomputed.nodes > 0) logInfo("a step: {}", memory.toString());
     Executor executor(std::move(graph), pool);
     const std::vector<Tensor> inputs = randomInputs(executor.graph());

@@ -152,6 +152,7 @@ class InspectCommand : public Command {
     try {
       page = reportPage(model_, json, metrics_.empty() ? nullptr : &metrics);
     } catch (const Error& error) {
+      if (metrics_.empty()) throw;
       throw Error(error.kind(), fmt::format("{}: {}", metrics_, error.what()));
     }
     writeFileAtomically(html_, page);

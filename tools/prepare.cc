@@ -8,6 +8,7 @@
 #include "qat/onnx/export.h"
 #include "qat/passes/canonicalize.h"
 #include "qat/passes/equalize.h"
+#include "qat/passes/onnxruntime_kernels.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/passes/simplify.h"
@@ -88,7 +89,7 @@ class PrepareCommand : public Command {
     graph.metadata[kSourceHashKey] = model.hash;
     if (!recipe_hash.empty()) graph.metadata[kRecipeHashKey] = recipe_hash;
     printTrainable(graph);
-    printPlacement(placement);
+    printPlacement(graph, placement);
     printMemory(graph);
     exportModel(graph, output_, {leastOpset(graph, 17)});
     return 0;
@@ -121,7 +122,7 @@ class PrepareCommand : public Command {
                 static_cast<long long>(trained));
   }
 
-  static void printPlacement(const std::vector<PlacementEntry>& placement) {
+  static void printPlacement(const Graph& graph, const std::vector<PlacementEntry>& placement) {
     std::vector<std::vector<std::string>> rows = {
         {"NODE", "OPERATOR", "OUTPUT", "WEIGHT", "ONNX RUNTIME"}};
     for (const PlacementEntry& entry : placement) {
@@ -130,9 +131,7 @@ class PrepareCommand : public Command {
                       entry.kernel});
     }
     std::printf("%s", table(rows).c_str());
-    const bool foretold = std::any_of(placement.begin(), placement.end(),
-                                      [](const auto& entry) { return !entry.kernel.empty(); });
-    if (!foretold) {
+    if (hasSignedActivations(graph)) {
       std::printf(
           "\nNo kernels are foretold: ONNX Runtime rewrites signed activations as unsigned "
           "ones where it can.\n");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
@@ -102,23 +103,37 @@ QuantizerChoice commonChoice(const std::string& where, const proto::QuantizerRec
   return choice;
 }
 
-// What an observer has no use for would be ignored.
+bool averages(const std::string& observer) {
+  return observer == "moving_average_min_max" || observer == "percentile" || observer == "mse" ||
+         observer == "entropy";
+}
+
+// What an observer has no use for would be ignored. `observers` are all that the recipe names:
+// where an override names none, it may be about a node that has one of them.
 void checkObserverKeys(const std::string& where, const QuantizerChoice& choice,
-                       const std::string& observer) {
-  if (choice.percentile && observer != "percentile") {
-    throw inputError("{}: percentile belongs to the observer percentile, not to {}", where,
-                     observer);
+                       std::set<std::string> observers) {
+  if (choice.observer) observers = {*choice.observer};
+  if (choice.percentile && observers.count("percentile") == 0) {
+    throw inputError("{}: percentile belongs to the observer percentile", where);
   }
-  const bool averages = observer == "moving_average_min_max" || observer == "percentile" ||
-                        observer == "mse" || observer == "entropy";
-  if (choice.averaging_constant && !averages) {
-    throw inputError("{}: averaging_constant is of no use to the observer {}", where, observer);
+  if (choice.averaging_constant && std::none_of(observers.begin(), observers.end(), averages)) {
+    throw inputError("{}: averaging_constant is of no use to the observer {}", where,
+                     *observers.begin());
   }
 }
 
-// `default_observer` is the one where the recipe names none.
+std::set<std::string> activationObservers(const proto::Recipe& recipe) {
+  std::set<std::string> observers = {recipe.activation().has_observer()
+                                         ? recipe.activation().observer()
+                                         : activationQuantizer().observer};
+  for (const proto::RecipeOverride& entry : recipe.overrides()) {
+    if (entry.activation().has_observer()) observers.insert(entry.activation().observer());
+  }
+  return observers;
+}
+
 QuantizerChoice activationChoice(const std::string& where, const proto::QuantizerRecipe& recipe,
-                                 const std::string& default_observer) {
+                                 const std::set<std::string>& observers) {
   QuantizerChoice choice = commonChoice(where, recipe);
   if (recipe.has_granularity()) {
     throw inputError("{}: granularity is a weight's; activations have one scale", where);
@@ -131,7 +146,7 @@ QuantizerChoice activationChoice(const std::string& where, const proto::Quantize
   if (recipe.has_observer()) {
     choice.observer = observerOf(where, recipe.observer(), kActivationObservers);
   }
-  checkObserverKeys(where, choice, choice.observer.value_or(default_observer));
+  checkObserverKeys(where, choice, observers);
   if (choice.observer == "lsq_plus" && choice.symmetric.value_or(false)) {
     throw inputError("{}: lsq_plus learns an offset, which a symmetric quantizer has not", where);
   }
@@ -165,7 +180,7 @@ QuantizerChoice weightChoice(const std::string& where, const proto::QuantizerRec
 }
 
 QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOverride& entry,
-                                const std::string& default_observer) {
+                                const std::set<std::string>& observers) {
   if (entry.op_type().empty() && entry.node().empty()) {
     throw inputError("{}: an override needs op_type or node", path);
   }
@@ -176,8 +191,7 @@ QuantizationOverride overrideOf(const std::string& path, const proto::RecipeOver
   if (entry.has_quantize()) {
     result.activation.quantize = result.weight.quantize = entry.quantize();
   }
-  result.activation.update(
-      activationChoice(path + ": activation", entry.activation(), default_observer));
+  result.activation.update(activationChoice(path + ": activation", entry.activation(), observers));
   result.weight.update(weightChoice(path + ": weight", entry.weight()));
   if (result.activation == QuantizerChoice{} && result.weight == QuantizerChoice{}) {
     throw inputError("{}: an override of{}{} changes nothing", path,
@@ -239,12 +253,12 @@ ScaffoldOptions loadRecipe(const std::string& path, std::string* hash) {
   readJsonMessage(path, text, &recipe);
   ScaffoldOptions options;
   if (!recipe.preset().empty()) applyPreset(path, recipe.preset(), options);
+  const std::set<std::string> observers = activationObservers(recipe);
   options.activation.update(
-      activationChoice(path + ": activation", recipe.activation(), activationQuantizer().observer));
-  const std::string observer = options.activation.observer.value_or(activationQuantizer().observer);
+      activationChoice(path + ": activation", recipe.activation(), observers));
   options.weight.update(weightChoice(path + ": weight", recipe.weight()));
   for (const proto::RecipeOverride& entry : recipe.overrides()) {
-    options.overrides.push_back(overrideOf(path, entry, observer));
+    options.overrides.push_back(overrideOf(path, entry, observers));
   }
   options.approximations = approximationsOf(path, recipe);
   return options;

@@ -23,7 +23,16 @@ Node* batchNormBehind(const Graph& graph, const Node& node) {
 
 Node* foldedBatchNorm(const Graph& graph, const Node& fake_quantize) {
   const auto& uses = fake_quantize.output()->uses();
-  return uses.size() == 1 ? batchNormBehind(graph, *uses[0].node) : nullptr;
+  if (uses.size() != 1) return nullptr;
+  const Node* node = uses[0].node;
+  const auto& behind = node->output()->uses();
+  const bool is_stopped =
+      behind.size() == 1 && behind[0].node->op().qualifiedName() == "simaqat::StopGradient";
+  if (!is_stopped) return batchNormBehind(graph, *node);
+  const auto& users = behind[0].node->output()->uses();
+  const bool folds = users.size() == 1 && users[0].index == 0 &&
+                     users[0].node->op().qualifiedName() == "BatchNormalization";
+  return folds ? users[0].node : nullptr;
 }
 
 bool isUnset(const Node& node) {

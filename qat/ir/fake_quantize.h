@@ -23,7 +23,8 @@ bool isFakeQuantize(const Node& node);
 // The BatchNormalization that folds into the node, or null. A MatMul's channels are its last axis,
 // which is a BatchNormalization's where both have rank 2.
 Node* batchNormBehind(const Graph& graph, const Node& node);
-// The one behind the only node that uses a weight's quantizer, or null.
+// The one behind the only node that uses a weight's quantizer, a StopGradient between them or not;
+// or null.
 Node* foldedBatchNorm(const Graph& graph, const Node& fake_quantize);
 
 // Whether nothing has set an observed range or a learned scale yet, by the variables' values.

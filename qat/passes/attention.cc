@@ -16,6 +16,9 @@ bool isOneOf(const Node& node, const std::set<std::string>& names) {
   return names.count(node.op().qualifiedName()) != 0;
 }
 
+// Or masks.
+bool scales(const Node& node) { return isOneOf(node, {"Add", "Div", "Mul", "Sub", "Where"}); }
+
 bool isFloat(const Value* value) {
   return value != nullptr && value->type.element == ElementType::kFloat;
 }
@@ -28,7 +31,17 @@ bool multipliesStoredWeight(const Node* node) {
 
 class SoftmaxFinder {
  public:
-  explicit SoftmaxFinder(const Graph& graph) : graph_(graph) { findMaskLike(); }
+  SoftmaxFinder(const Graph& graph, const std::unordered_set<const Node*>& approximated)
+      : graph_(graph), approximated_(approximated), taken_(approximated) {
+    for (const Function& function : functionsOf(graph)) {
+      const auto& nodes = function.nodes;
+      if (!std::all_of(nodes.begin(), nodes.end(),
+                       [](const Node* node) { return scales(*node); })) {
+        taken_.insert(nodes.begin(), nodes.end());
+      }
+    }
+    findMaskLike();
+  }
 
   std::unordered_map<const Node*, const Node*> run() {
     for (const auto& node : graph_.nodes()) {
@@ -74,9 +87,9 @@ class SoftmaxFinder {
   void walkBack(const Node& softmax) {
     const Value* value = softmax.input(0);
     while (const Node* node = value->producer()) {
-      const bool is_shared = graph_.useCount(value) != 1;
+      const bool is_taken = graph_.useCount(value) != 1 || taken_.count(node) != 0;
       const bool moves = sharesQuantizer(*node) && node->outputCount() == 1;
-      if (is_shared || !(moves || isOneOf(*node, {"Add", "Div", "Mul", "Sub", "Where"}))) return;
+      if (is_taken || !(moves || scales(*node))) return;
       const Value* scores = moves ? node->input(0) : scoresOf(*node);
       if (scores == nullptr) return;
       // A layer's bias belongs to the layer.
@@ -91,7 +104,8 @@ class SoftmaxFinder {
     const auto& nodes = graph_.nodes();
     for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
       const Node* node = it->get();
-      if (inside_.count(node) != 0 || node->outputCount() != 1) continue;
+      if (inside_.count(node) != 0 || approximated_.count(node) != 0) continue;
+      if (node->outputCount() != 1) continue;
       const Value* output = node->output();
       const auto& uses = output->uses();
       const bool is_mask =
@@ -103,14 +117,17 @@ class SoftmaxFinder {
   }
 
   const Graph& graph_;
+  const std::unordered_set<const Node*>& approximated_;
+  std::unordered_set<const Node*> taken_;  // by other functions
   std::unordered_set<const Value*> mask_like_;
   std::unordered_map<const Node*, const Node*> inside_;
 };
 
 }  // namespace
 
-std::unordered_map<const Node*, const Node*> insideSoftmaxes(const Graph& graph) {
-  return SoftmaxFinder(graph).run();
+std::unordered_map<const Node*, const Node*> insideSoftmaxes(
+    const Graph& graph, const std::unordered_set<const Node*>& approximated) {
+  return SoftmaxFinder(graph, approximated).run();
 }
 
 }  // namespace simaqat

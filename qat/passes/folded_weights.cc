@@ -88,10 +88,12 @@ void shareScale(const QuantizerSpec& spec, const WeightLayout& layout, int32_t* 
     for (int64_t i = 0; i < layout.channelSize(); ++i) {
       is_zero = is_zero && codes[layout.index(c, i)] == 0;
     }
+    if (is_zero && folded.float_biases[static_cast<size_t>(c)] == 0) continue;
     float& most = is_zero ? for_biases : shared;
     most = std::max(most, folded.scales[static_cast<size_t>(c)]);
   }
   shared = shared == 0 ? for_biases : std::max(shared, for_biases / 128);
+  if (shared == 0) shared = 1;
   for (int64_t c = 0; c < layout.channels; ++c) {
     const auto channel = static_cast<size_t>(c);
     for (int64_t i = 0; i < layout.channelSize(); ++i) {

@@ -173,8 +173,10 @@ KernelPrediction predict(const Scene& scene, const Node& node) {
     return is_redundant ? gone : inFloat("its output is float");
   }
   if (sharesQuantizer(node)) return predictMover(scene, node);
-  if (node.op().qualifiedName() == "BatchNormalization" && staysFloat(scene.graph, node)) {
-    return inFloat("off by the recipe");
+  if (node.op().qualifiedName() == "BatchNormalization") {
+    if (staysFloat(scene.graph, node)) return inFloat("off by the recipe");
+    const size_t rank = node.input(0)->type.rank();
+    if (rank < 3 || rank > 5) return inFloat("it becomes no convolution");
   }
   if (multipliesStoredCodes(scene, node)) return integer;
   if (isBiasOfStoredCodes(scene, node)) return gone;
@@ -224,14 +226,19 @@ std::string KernelPrediction::toString() const {
   return "float: " + reason;
 }
 
+bool hasSignedActivations(const Graph& graph) {
+  const auto& nodes = graph.nodes();
+  return std::any_of(nodes.begin(), nodes.end(), [](const auto& node) {
+    if (!isFakeQuantize(*node) || node->input(0)->producer() == nullptr) return false;
+    const auto& spec = node->template attributes<QuantizerSpec>();
+    return spec.isSigned() && !spec.is_weight;
+  });
+}
+
 std::unordered_map<const Node*, KernelPrediction> predictKernels(
     const Graph& graph, const std::unordered_set<const Node*>& approximated) {
-  // It rewrites signed activations as unsigned ones, where it can; behind an input it can.
-  for (const auto& node : graph.nodes()) {
-    if (!isFakeQuantize(*node)) continue;
-    const auto& spec = node->attributes<QuantizerSpec>();
-    if (spec.isSigned() && !spec.is_weight && node->input(0)->producer() != nullptr) return {};
-  }
+  // It rewrites those as unsigned ones, where it can; behind an input it can.
+  if (hasSignedActivations(graph)) return {};
   std::unordered_set<const Value*> data(graph.inputs.begin(), graph.inputs.end());
   const Scene scene{graph, approximated};
   std::unordered_map<const Node*, KernelPrediction> predictions;

@@ -35,6 +35,9 @@ struct KernelPrediction {
   std::string toString() const;
 };
 
+// Whether there are any but those of the inputs.
+bool hasSignedActivations(const Graph& scaffolded);
+
 // How ONNX Runtime runs what each node of a scaffolded graph is exported as, on a processor for
 // which it has integer kernels (version 1.30). Of the nodes whose float output depends on the float
 // inputs of the model; none of a graph with signed activations behind the inputs, some of which it

@@ -76,10 +76,11 @@ class Raising {
     if (attributes.block_size != 0) return false;
     const Value* scale = node.input(kScale);
     if (!scale->isConstant() || scale->constant.type() != ElementType::kFloat) return false;
+    if (codes->constant.dims().empty()) return false;
     const bool is_one = scale->constant.dims().empty();
     const bool is_per_channel =
         attributes.axis == 0 && scale->constant.size() == codes->constant.dims()[0];
-    if (codes->constant.dims().empty() || !(is_one || is_per_channel)) return false;
+    if (!is_one && !is_per_channel) return false;
     const Value* zero_point = node.input(kZeroPoint);
     if (zero_point == nullptr) return true;
     if (!zero_point->isConstant()) return false;

@@ -69,10 +69,14 @@ QuantizerPolicy::QuantizerPolicy(const ScaffoldOptions& options, const Graph& gr
 
 QuantizerPolicy::Titles QuantizerPolicy::titlesOf(const Node& node) const {
   Titles titles = {{node.opType(), node.name()}};
+  const auto source = by_output_.find(node.output()->name());
+  const bool is_as_it_was = source != by_output_.end() && source->second.op_type == node.opType() &&
+                            source->second.name == node.name();
+  // Names of nodes need not be unique: one that was not rewritten answers to no other's title.
+  if (is_as_it_was) return titles;
+  if (source != by_output_.end()) titles.push_back(source->second);
   const auto [begin, end] = by_name_.equal_range(node.name());
   for (auto it = begin; it != end; ++it) titles.push_back(it->second);
-  const auto replaced = by_output_.find(node.output()->name());
-  if (replaced != by_output_.end()) titles.push_back(replaced->second);
   return titles;
 }
 
@@ -161,15 +165,16 @@ bool QuantizerPolicy::isAbout(size_t override_index, const Node& node) const {
   return matches(options_.overrides[override_index], titlesOf(node));
 }
 
-QuantizerSpec activationSpec(const QuantizerChoice& asked) {
+QuantizerSpec activationSpec(const QuantizerChoice& asked, const std::string& culprit) {
   QuantizerSpec spec = activationQuantizer();
   spec.symmetric = asked.symmetric.value_or(false);
   setActivationBits(spec, asked.bits.value_or(8), asked.is_signed.value_or(false));
   applyObserver(asked, spec);
   if (spec.symmetric && spec.learnsOffset()) {
     throw inputError(
-        "the recipe asks for lsq_plus, which learns an offset, and for a symmetric "
-        "quantizer, which has none (use lsq)");
+        "{}: the recipe asks for lsq_plus, which learns an offset, and for a symmetric quantizer, "
+        "which has none (use lsq)",
+        culprit);
   }
   return spec;
 }

@@ -109,7 +109,8 @@ class QuantizerPolicy {
   std::vector<bool> effective_weights_;
 };
 
-// An input Error where the observer cannot do what is asked.
-QuantizerSpec activationSpec(const QuantizerChoice& asked);
+// An input Error that names the culprit, a node or an input, where its observer cannot do what is
+// asked.
+QuantizerSpec activationSpec(const QuantizerChoice& asked, const std::string& culprit);
 
 }  // namespace simaqat

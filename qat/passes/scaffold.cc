@@ -44,14 +44,16 @@ class Scaffolder {
         options_(options),
         policy_(policy),
         approximated_(approximatedFunctions(graph, options.approximations)),
-        softmaxes_(insideSoftmaxes(graph)),
         inside_(insideFunctions(graph)) {
-    for (const auto& [node, softmax] : softmaxes_) inside_[node] = softmax;
+    std::unordered_set<const Node*> approximated;
     for (const ApproximatedFunction& function : approximated_) {
+      approximated.insert(function.nodes.begin(), function.nodes.end());
       for (const Node* node : function.nodes) {
         if (node != function.end()) inside_[node] = function.end();
       }
     }
+    softmaxes_ = insideSoftmaxes(graph, approximated);
+    inside_.insert(softmaxes_.begin(), softmaxes_.end());
   }
 
   std::vector<PlacementEntry> run() {
@@ -81,7 +83,8 @@ class Scaffolder {
     } else {
       policy_.noteInput(*input);
       Node* first = nodes.empty() ? nullptr : nodes.front();
-      entry.output = specOf(quantizeValue(input, activationSpec(asked), std::nullopt, first));
+      entry.output = specOf(quantizeValue(
+          input, activationSpec(asked, "input '" + input->name() + "'"), std::nullopt, first));
     }
     entries_.push_back(std::move(entry));
   }
@@ -207,7 +210,7 @@ class Scaffolder {
       return "ONNX Runtime makes and uses it in float";
     }
     policy_.noteActivation(fused);
-    QuantizerSpec spec = activationSpec(asked);
+    QuantizerSpec spec = activationSpec(asked, node->describe());
     if (traits.upper_bound != nullptr) spec.upper_bound = traits.upper_bound(*node);
     std::optional<ScaleAndZeroPoint> fixed;
     if (traits.fixed_range > 0 && !asked.observer) fixed = scaleOfUnit(spec, traits.fixed_range);
@@ -262,9 +265,12 @@ class Scaffolder {
     const size_t first = entries_.size() - nodes.size();
     for (size_t i = 0; i < nodes.size() && example.empty(); ++i) {
       if (!policy_.isAbout(idle->override_index, *nodes[i])) continue;
-      example = fmt::format(
-          " ({}: {})", nodes[i]->describe(),
-          idle->key == "weight" ? "it has no weight to quantize" : entries_[first + i].reason);
+      const PlacementEntry& entry = entries_[first + i];
+      std::string reason = entry.reason;
+      if (idle->key == "weight") {
+        reason = entry.weight.empty() ? "it has no weight to quantize" : entry.weight.substr(2);
+      }
+      example = fmt::format(" ({}: {})", nodes[i]->describe(), reason);
     }
     throw inputError("{}: no quantizer is there for its '{}'{}",
                      policy_.describe(idle->override_index), idle->key, example);
@@ -359,8 +365,9 @@ class Scaffolder {
     const QuantizationTraits& traits = node->op().quantization;
     if (traits.weight_input < 0) return "";
     Value* weight = node->input(static_cast<size_t>(traits.weight_input));
-    if (weight != nullptr && weight->quantizer != nullptr)
+    if (weight != nullptr && weight->quantizer != nullptr && weight->quantizer->spec.is_weight) {
       return weight->quantizer->spec.toString();
+    }
     if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
     const std::optional<QuantizerSpec> spec = weightSpec(*node);
     return spec ? specOf(quantizeValue(weight, *spec, std::nullopt, node)) : "";
@@ -428,8 +435,8 @@ class Scaffolder {
   const ScaffoldOptions& options_;
   QuantizerPolicy& policy_;
   const std::vector<ApproximatedFunction> approximated_;
-  const std::unordered_map<const Node*, const Node*> softmaxes_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
+  std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::unordered_map<const Value*, Value*> operands_;  // behind their quantizers
   std::vector<PlacementEntry> entries_;

@@ -21,8 +21,9 @@ int64_t quantizedBytes(const Value& value, const Tensor& tensor) {
   for (const Use& use : value.uses()) {
     if (!isFakeQuantize(*use.node)) continue;
     const auto& spec = use.node->attributes<QuantizerSpec>();
-    return bytesOf(tensor.size(), spec.codeType()) +
-           4 * use.node->input(kFakeQuantizeScale)->variable->value.size();
+    const int64_t scales =
+        spec.hasOneScale() ? 1 : use.node->input(kFakeQuantizeScale)->variable->value.size();
+    return bytesOf(tensor.size(), spec.codeType()) + 4 * scales;
   }
   return bytesOf(tensor.size(), tensor.type());
 }

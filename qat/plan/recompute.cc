@@ -16,7 +16,8 @@ constexpr double kOperations = 100e9;
 constexpr double kBytes = 10e9;
 
 double secondsOf(const Node& node) {
-  double bytes = static_cast<double>(node.output()->type.bytes());
+  double bytes = 0;
+  for (const Value* output : node.outputs()) bytes += static_cast<double>(output->type.bytes());
   for (const Value* input : node.inputs()) {
     if (input != nullptr) bytes += static_cast<double>(input->type.bytes());
   }
@@ -117,8 +118,7 @@ class Recomputer {
     if (producer == nullptr || lives_.count(value) == 0) return std::nullopt;
     const Life life = lives_.at(value);
     const bool waits = life.first < most_step_ && most_step_ < life.last;
-    const bool can =
-        producer->outputCount() == 1 && !producer->op().commits && !producer->op().random;
+    const bool can = !producer->op().commits && !producer->op().random;
     if (!waits || !can || life.last >= static_cast<int64_t>(steps_.size())) return std::nullopt;
     Candidate candidate{value, nullptr, value->type.bytes(), 0};
     for (const Use& use : value->uses()) {
@@ -141,15 +141,16 @@ class Recomputer {
     const Node* producer = candidate.value->producer();
     Graph::NodeOptions options;
     options.before = candidate.user;
+    options.output_count = producer->outputCount();
     Node* again = graph_.addNode(producer->op().qualifiedName(), producer->name(),
                                  producer->inputs(), producer->rawAttributes().clone(), options);
-    again->output()->quantizer = candidate.value->quantizer;
+    Value* result = again->output(candidate.value->outputIndex());
+    result->quantizer = candidate.value->quantizer;
     const int64_t from = steps_.at(candidate.user);
     const std::vector<Use> uses = candidate.value->uses();
     for (const Use& use : uses) {
       const auto step = steps_.find(use.node);
-      if (step != steps_.end() && step->second >= from)
-        use.node->setInput(use.index, again->output());
+      if (step != steps_.end() && step->second >= from) use.node->setInput(use.index, result);
     }
     ++result_.nodes;
     result_.operations += operationsOf(*again);

@@ -18,6 +18,13 @@ std::optional<Moment> Moment::parse(const std::string& text) {
 
 std::string Moment::toString() const { return std::to_string(count) + (in_epochs ? "e" : ""); }
 
+std::optional<int64_t> Moment::firstStep(int64_t steps_per_epoch) const {
+  int64_t step = count;
+  const bool never = in_epochs && __builtin_mul_overflow(count, steps_per_epoch, &step);
+  if (never || step == std::numeric_limits<int64_t>::max()) return std::nullopt;
+  return step;
+}
+
 bool Moment::hasCome(int64_t step, int64_t steps_per_epoch) const {
   return (in_epochs ? step / steps_per_epoch : step) >= count;
 }

@@ -16,6 +16,8 @@ struct Moment {
   static std::optional<Moment> parse(const std::string& text);
   std::string toString() const;
 
+  // The first step before which it has come; nothing where that is never.
+  std::optional<int64_t> firstStep(int64_t steps_per_epoch) const;
   // Whether it has come before step `step` is taken.
   bool hasCome(int64_t step, int64_t steps_per_epoch) const;
 };

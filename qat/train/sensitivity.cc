@@ -51,6 +51,8 @@ int64_t codeBytes(const Layer& layer, int64_t bits) {
 // What each width costs. Few samples may show a narrower width as the better one, by chance: it is
 // taken for no better.
 std::array<double, kWidths.size()> costsOf(const LayerSensitivity& entry) {
+  // Where there is no choice, none is cheaper.
+  if (entry.pinned) return {};
   auto costs = entry.weight_loss;
   for (size_t w = costs.size() - 1; w-- > 0;) costs[w] = std::max(costs[w], costs[w + 1]);
   return costs;
@@ -94,8 +96,11 @@ std::vector<int64_t> chooseWidths(const Sensitivity& sensitivity, int64_t code_b
     most += codeBytes(entry.layer, widthsOf(entry).back());
   }
   if (code_bytes < least) {
-    throw inputError("the weights' codes of {} bits take {} bytes, and there is room for {}",
-                     kWidths.front(), least, std::max<int64_t>(code_bytes, 0));
+    const bool is_pinned = std::any_of(layers.begin(), layers.end(),
+                                       [](const auto& entry) { return entry.pinned.has_value(); });
+    throw inputError("the weights' codes of {} bits{} take {} bytes, and there is room for {}",
+                     kWidths.front(), is_pinned ? ", or as the recipe tells," : "", least,
+                     std::max<int64_t>(code_bytes, 0));
   }
   // A knapsack with one choice a layer. What the least width takes is set aside, so that rounding
   // up to parts never forbids it.

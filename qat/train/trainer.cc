@@ -212,16 +212,33 @@ class Trainer {
            a.quantizes == b.quantizes;
   }
 
+  Graph buildStep(const StepMode& mode) const {
+    return buildTrainingStep(joined_->clone(), mode, options_.optimizer, options_.batch_size,
+                             sample_dims_);
+  }
+
+  // Later phases may take more than the first one: better said before the run than in its middle.
+  void checkPhasesFit() const {
+    for (const Moment& moment :
+         {options_.quantize_after, options_.freeze_bn_after, options_.freeze_observers_after}) {
+      const std::optional<int64_t> begin = moment.firstStep(batches_per_epoch_);
+      if (!begin || *begin <= step_ || *begin >= total_steps_) continue;
+      Graph step = buildStep(modeAt(*begin));
+      fitMemory(step, options_.memory_limit, pool_.threads());
+    }
+  }
+
   // A step's graph changes where quantization begins, and where BatchNormalization or observers
   // freeze; state is carried over.
   void ensureExecutor() {
     const StepMode now = modeAt(step_);
     if (executor_ != nullptr && isSame(now, phase_)) return;
+    if (executor_ == nullptr && options_.memory_limit > 0) checkPhasesFit();
     const VariableMap state = currentState();
+    executor_.reset();  // two arenas would be more than was planned
     restored_.clear();
     assign(*joined_, state);
-    Graph step = buildTrainingStep(joined_->clone(), now, options_.optimizer, options_.batch_size,
-                                   sample_dims_);
+    Graph step = buildStep(now);
     logInfo("a step: {}", fitMemory(step, options_.memory_limit, pool_.threads()).toString());
     executor_ = std::make_unique<Executor>(std::move(step), pool_);
     executor_->setSeed(options_.seed);

@@ -217,7 +217,8 @@ def agreement_table(runs, columns):
     print("|---|---|---|---|---|---|")
     for column in columns:
         for level, what in (("none", "float QDQ"), ("all", "integer kernels")):
-            found = [run["onnxruntime"][level] for run in runs[column] if "onnxruntime" in run]
+            found = [run["onnxruntime"][level] for run in runs[column]
+                     if isinstance(run.get("onnxruntime", {}).get(level), dict)]
             if not found:
                 continue
             if any("error" in one for one in found):

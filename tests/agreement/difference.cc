@@ -26,7 +26,9 @@ void Difference::add(const Tensor& a, const Tensor& b, double scale) {
   const std::vector<double> y = b.toVector<double>();
   if (x.size() != y.size()) throw std::runtime_error("tensors of different sizes");
   for (size_t i = 0; i < x.size(); ++i) {
-    const auto whole = static_cast<int64_t>(std::nearbyint(std::fabs((x[i] - y[i]) / scale)));
+    const double steps = std::fabs((x[i] - y[i]) / scale);
+    constexpr double kMost = 1e9;  // of what is not finite too
+    const auto whole = static_cast<int64_t>(steps < kMost ? std::nearbyint(steps) : kMost);
     ++elements;
     differing += whole > 0;
     beyond_one += whole > 1;

@@ -90,8 +90,18 @@ std::map<std::string, Tensor> run(const std::string& model, const std::string& i
   const nlohmann::json index = nlohmann::json::parse(readFile(prefix + ".json"));
   for (const auto& entry : index.at("outputs")) {
     const std::string file = temporary(entry.at("file").get<std::string>());
-    outputs[entry.at("name").get<std::string>()] = readArray(file);
+    std::string name = entry.at("name").get<std::string>();
+    Tensor value = readArray(file);
     fs::remove(file);
+    // See expose_values.py.
+    const std::string narrow = "/uint4";
+    const bool is_narrow = name.size() > narrow.size() &&
+                           name.compare(name.size() - narrow.size(), narrow.size(), narrow) == 0;
+    if (is_narrow) {
+      name.resize(name.size() - narrow.size());
+      value = value.converted(ElementType::kUint4);
+    }
+    outputs[name] = std::move(value);
   }
   return outputs;
 }

@@ -76,6 +76,11 @@ TEST_CASE("a limit of memory changes no byte, and one that is too small is an er
   CHECK_THAT(limited.err, Catch::Matchers::Contains("run twice"));
   const bool same = bytesOf(scratch("limited.onnx")) == bytesOf(scratch("unlimited.onnx"));
   CHECK(same);
+  // What later phases take is looked at before the first step.
+  const Result later = train("later.onnx", {"--memory-limit", std::to_string(limit),
+                                            "--quantize-after", "1", "--freeze-bn-after", "1"});
+  const bool begins = later.err.find("step 0") != std::string::npos;
+  CHECK((later.status == 0 || !begins));
   const Result tiny = train("tiny.onnx", {"--memory-limit", "1KiB"});
   CHECK(tiny.status == 3);
   CHECK_THAT(tiny.err, Catch::Matchers::Contains("--memory-limit 1024: weights and state take"));

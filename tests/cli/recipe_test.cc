@@ -136,6 +136,13 @@ TEST_CASE("an observer's numbers reach the quantizer") {
   CHECK(input["qmin"].i() == -128);
 }
 
+TEST_CASE("an observer's numbers may come from another override than the observer") {
+  const Shipped files = ship(R"({"overrides": [
+      {"op_type": "Gemm", "activation": {"observer": "percentile"}},
+      {"op_type": "Gemm", "activation": {"percentile": 99.5}}]})");
+  CHECK(quantizerOf(files.prepared, "logits/raw")["percentile"].f() == 99.5f);
+}
+
 TEST_CASE("widths, and the opset that they need") {
   checkAgreement(R"({"weight": {"bits": 4}})", 0.9);
   checkAgreement(R"({"weight": {"bits": 4, "observer": "lsq"}, "activation": {"bits": 4,

@@ -76,6 +76,8 @@ inline std::vector<ConvShape> depthwiseShapes() {
       make(2, 4, 4, 4, {1, 9, 9}, {1, 4, 4}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {0, 1, 1}));
   shapes.push_back(make(2, 4, 4, 4, {1, 1, 40}, {1, 1, 7}, {1, 1, 1}, {0, 0, 3}));
   shapes.push_back(make(2, 4, 4, 4, {3, 4, 5}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}));
+  shapes.push_back(make(2, 4, 4, 4, {2, 4, 4}, {2, 3, 3}, {2, 1, 1}, {0, 1, 1}));
+  shapes.push_back(make(2, 4, 4, 4, {1, 4, 4}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}));
   return shapes;
 }
 

@@ -199,6 +199,15 @@ TEST_CASE("a weight of granularity tensor ships with one scale, that of the fold
     output y = %y)",
                                 options);
   CHECK(numbers(plain, "w/quantized_scale") == std::vector<float>{1});
+  // A channel of zeros asks for nothing.
+  const Graph dead = finalized(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[3, 2, 1] = [0.0127, -0.005, 0, 0, 0.002, -0.001]
+    %y = Conv(%x, %w)
+    output y = %y)",
+                               options);
+  CHECK(numbers(dead, "w/quantized_scale")[0] == Catch::Approx(0.0001));
+  CHECK(codes(dead, "w/quantized") == std::vector<int>{127, -50, 0, 0, 20, -10});
   CHECK(codes(plain, "w/quantized") == std::vector<int>{1, 0, 127, 3, 0, 0});
 }
 

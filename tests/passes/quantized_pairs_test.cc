@@ -61,6 +61,18 @@ TEST_CASE("weights with one scale multiply codes too") {
   CHECK(run(graph, {x})[0].identical(run(before, {x})[0]));
 }
 
+TEST_CASE("a stored number is no weight") {
+  Graph graph = parse(R"(
+    input %x : float[4]
+    constant %codes : int8[] = [3]
+    constant %scale : float[] = [0.5]
+    %w = DequantizeLinear(%codes, %scale) {axis = 0}
+    %y = Mul(%x, %w)
+    output y = %y)");
+  pairsToFakeQuantize(graph);
+  CHECK(countNodes(graph, "DequantizeLinear") == 1);
+}
+
 TEST_CASE("signed codes, and pairs whose parameters differ, stay as they are") {
   ScaffoldOptions options;
   options.activation.is_signed = true;

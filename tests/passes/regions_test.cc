@@ -222,6 +222,43 @@ TEST_CASE("scaled dot-product attention: scaling, masks and Softmax are one func
     %m = Reshape(%b, %together))") == expected);
 }
 
+TEST_CASE("another function in front of a Softmax keeps its end") {
+  CHECK(quantized(R"(
+    input %x : float[N, 8]
+    weight %w : float[8, 8] = [1, ...]
+    constant %root : float[] = [1.4142135]
+    constant %one : float[] = [1]
+    constant %half : float[] = [0.5]
+    %c = Gemm(%x, %w)
+    %d = Div(%c, %root)
+    %e = Erf(%d)
+    %a = Add(%e, %one)
+    %m = Mul(%c, %a)
+    %g = Mul(%m, %half)
+    %y = Softmax(%g)
+    output y = %y)") == Values{"x", "c", "g", "y"});
+}
+
+TEST_CASE("LayerNormalization of rank 3, written as nodes") {
+  CHECK(quantized(R"(
+    input %x : float[N, 5, 8]
+    weight %gamma : float[8] = [1, ...]
+    weight %beta : float[8] = [1, ...]
+    constant %last : int64[1] = [-1]
+    constant %two : float[] = [2]
+    constant %epsilon : float[] = [1e-5]
+    %mean = ReduceMean(%x, %last)
+    %d = Sub(%x, %mean)
+    %s = Pow(%d, %two)
+    %v = ReduceMean(%s, %last)
+    %a = Add(%v, %epsilon)
+    %r = Sqrt(%a)
+    %q = Div(%d, %r)
+    %z = Mul(%q, %gamma)
+    %y = Add(%z, %beta)
+    output y = %y)") == Values{"x", "y"});
+}
+
 TEST_CASE("a layer's bias in front of a Softmax is no mask") {
   CHECK(quantized(R"(
     input %x : float[N, 5, 4]

@@ -285,6 +285,32 @@ TEST_CASE("nodes that are rewritten answer to what they were") {
              ContainsSubstring("m: uint8 per tensor") && ContainsSubstring("s: uint16 per tensor"));
 }
 
+TEST_CASE("nodes of one name are told apart by their operators") {
+  ScaffoldOptions options;
+  options.overrides = {quantized("Sigmoid", "", false)};
+  Graph graph = parse(R"(
+    input %x : float[N, 2, 4]
+    weight %w : float[2, 2, 1] = [1, 2, 3, 4]
+    %a = Conv(%x, %w) "layer"
+    %y = Sigmoid(%a) "layer"
+    output y = %y)");
+  CHECK_THAT(placement(graph, options),
+             ContainsSubstring("layer: uint8 per tensor; int8 per channel (axis 0)\n"));
+}
+
+TEST_CASE("an override of a weight is not about an activation in its place") {
+  ScaffoldOptions options;
+  QuantizationOverride weight{"MatMul", "", {}, {}};
+  weight.weight.bits = 4;
+  options.overrides = {weight};
+  Graph graph = parse(R"(
+    input %q : float[N, 5, 4]
+    input %k : float[N, 4, 5]
+    %y = MatMul(%q, %k)
+    output y = %y)");
+  CHECK_THROWS_WITH(scaffold(graph, options), ContainsSubstring("no weight to quantize"));
+}
+
 TEST_CASE("a symmetric quantizer has no offset to learn, wherever the two are asked for") {
   ScaffoldOptions options;
   options.activation.symmetric = true;

@@ -65,6 +65,22 @@ TEST_CASE("too little is an error that says how far it came") {
                     ContainsSubstring("came down to") && ContainsSubstring("64"));
 }
 
+TEST_CASE("one of several outputs is computed again") {
+  Graph graph = parsed(R"(
+    input %x : float[128]
+    constant %four : int64[1] = [4]
+    %p, %q = Split(%x) {axis = 0, num_outputs = 2}
+    %large = Tile(%x, %four)
+    %larger = Exp(%large)
+    %sum = ReduceSum(%larger)
+    %y = Mul(%p, %sum)
+    output y = %y)");
+  const int64_t before = makePlan(graph, 1).arena_bytes;
+  CHECK(recomputeWithin(graph, before - 256, 1).nodes == 1);
+  verify(graph, "recomputation");
+  CHECK(makePlan(graph, 1).arena_bytes <= before - 256);
+}
+
 TEST_CASE("random numbers are drawn once") {
   Graph graph = parsed(R"(
     input %x : float[64]
