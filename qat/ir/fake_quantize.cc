@@ -21,18 +21,18 @@ Node* batchNormBehind(const Graph& graph, const Node& node) {
   return folds ? consumer : nullptr;
 }
 
-Node* foldedBatchNorm(const Graph& graph, const Node& fake_quantize) {
-  const auto& uses = fake_quantize.output()->uses();
-  if (uses.size() != 1) return nullptr;
-  const Node* node = uses[0].node;
-  const auto& behind = node->output()->uses();
-  const bool is_stopped =
-      behind.size() == 1 && behind[0].node->op().qualifiedName() == "simaqat::StopGradient";
-  if (!is_stopped) return batchNormBehind(graph, *node);
-  const auto& users = behind[0].node->output()->uses();
-  const bool folds = users.size() == 1 && users[0].index == 0 &&
-                     users[0].node->op().qualifiedName() == "BatchNormalization";
-  return folds ? users[0].node : nullptr;
+Node* foldedBatchNorm(const Node& fake_quantize) {
+  // Not by Graph::useCount: a graph may have been given outputs to look at.
+  const Node* node = &fake_quantize;
+  for (bool is_weighted = false;; is_weighted = true) {
+    const auto& uses = node->output()->uses();
+    if (uses.size() != 1) return nullptr;
+    Node* user = uses[0].node;
+    const std::string& type = user->op().qualifiedName();
+    if (is_weighted && type == "BatchNormalization") return uses[0].index == 0 ? user : nullptr;
+    if (is_weighted && type != "simaqat::StopGradient") return nullptr;
+    node = user;
+  }
 }
 
 bool isUnset(const Node& node) {

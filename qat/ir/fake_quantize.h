@@ -25,7 +25,7 @@ bool isFakeQuantize(const Node& node);
 Node* batchNormBehind(const Graph& graph, const Node& node);
 // The one behind the only node that uses a weight's quantizer, a StopGradient between them or not;
 // or null.
-Node* foldedBatchNorm(const Graph& graph, const Node& fake_quantize);
+Node* foldedBatchNorm(const Node& fake_quantize);
 
 // Whether nothing has set an observed range or a learned scale yet, by the variables' values.
 bool isUnset(const Node& fake_quantize);

@@ -32,7 +32,7 @@ Tensor weightScales(const Graph& graph, const Node& fake_quantize) {
   if (!spec.followsWeight()) return storedTensor(graph, fake_quantize.input(kFakeQuantizeScale));
   std::vector<Tensor> inputs = {storedTensor(graph, fake_quantize.input(kFakeQuantizeX))};
   if (spec.followsFoldedWeight()) {
-    const Node* batch_norm = foldedBatchNorm(graph, fake_quantize);
+    const Node* batch_norm = foldedBatchNorm(fake_quantize);
     if (batch_norm == nullptr) fake_quantize.fail("no BatchNormalization folds into its weight");
     inputs.push_back(storedTensor(graph, batch_norm->input(1)));
     inputs.push_back(storedTensor(graph, batch_norm->input(4)));

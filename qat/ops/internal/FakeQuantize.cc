@@ -116,7 +116,7 @@ class Specializer {
     if (!spec_.followsFoldedWeight()) {
       return graph_.add("simaqat::WeightScale", node_.name(), {node_.input(0)}, spec_, &node_);
     }
-    const Node* batch_norm = foldedBatchNorm(graph_, node_);
+    const Node* batch_norm = foldedBatchNorm(node_);
     if (batch_norm == nullptr) node_.fail("no BatchNormalization folds into its weight");
     const float epsilon = batch_norm->attributes<BatchNormAttributes>().epsilon;
     return graph_.add("simaqat::FoldedWeightScale", node_.name(),
