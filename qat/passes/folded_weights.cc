@@ -34,15 +34,14 @@ Affine affineOf(const Node& batch_norm) {
 }
 
 // The bias in front of the BatchNormalization and a Gemm's constants, joined to it.
-void foldNode(const Node& node, Affine& affine) {
+void foldNode(const Graph& graph, const Node& node, Affine& affine) {
   const bool is_gemm = node.op().qualifiedName() == "Gemm";
   const double alpha = is_gemm ? node.attributes<ops::GemmAttributes>().alpha : 1.0;
   const double beta = is_gemm ? node.attributes<ops::GemmAttributes>().beta : 1.0;
   const int index = node.op().quantization.bias_input;
   const Value* bias = index < 0 ? nullptr : node.input(static_cast<size_t>(index));
   if (bias != nullptr) {
-    if (!bias->isConstant()) node.fail("has a bias that is not constant");
-    const std::vector<double> values = bias->constant.toVector<double>();
+    const std::vector<double> values = storedTensor(graph, bias).toVector<double>();
     for (size_t c = 0; c < affine.factor.size(); ++c) {
       affine.offset[c] += affine.factor[c] * beta * values[values.size() == 1 ? 0 : c];
     }
@@ -151,7 +150,7 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
   const auto channels = static_cast<size_t>(weight.dims()[static_cast<size_t>(axis)]);
   Affine affine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
   if (batch_norm != nullptr) affine = affineOf(*batch_norm);
-  foldNode(*weighted.node, affine);
+  foldNode(graph, *weighted.node, affine);
   // One scale that other than folded weights were trained with is one for each channel once folded.
   const bool shares_scale =
       spec.followsFoldedWeight() || (!spec.perChannel() && batch_norm == nullptr);
@@ -160,6 +159,15 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
                      inputScale(weighted.node->input(0)), shares_scale);
   folded.integer_bias = hasIntegerBias(graph, *weighted.node, spec);
   return folded;
+}
+
+bool hasBiasByChannel(const Node& node) {
+  const int index = node.op().quantization.bias_input;
+  const Value* bias = index < 0 ? nullptr : node.input(static_cast<size_t>(index));
+  if (bias == nullptr) return true;
+  if (!isStored(bias)) return false;
+  const std::vector<int64_t> dims = bias->type.dims();
+  return dims.empty() || bias->type.size() == dims.back();
 }
 
 bool becomesDepthwise(const Graph& graph, const Node& node) {

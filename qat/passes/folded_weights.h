@@ -1,6 +1,5 @@
 // What finalize makes of a node's weight, the BatchNormalization behind it and its bias: the
-// numbers, for the pass that puts them into the graph and the one that shows evaluation their
-// rounding. docs/NUMERICS.md, "Folding".
+// numbers, for the pass that puts them into the graph. docs/NUMERICS.md, "Folding".
 #pragma once
 
 #include <cstdint>
@@ -23,9 +22,13 @@ struct FoldedWeight {
 };
 
 // With the BatchNormalization `batch_norm` folded in, where it is not null. All that is folded is
-// constant. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones or
-// input and weight have 16 bits both. An Error names a node whose bias is not constant.
+// constant. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones
+// or input and weight have 16 bits both. The node has a bias for each channel, or none.
 FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm);
+
+// Whether what the node adds is stored, and one number for each output channel or for all: Gemm's C
+// may be computed, or of one number for each row.
+bool hasBiasByChannel(const Node& node);
 
 // Whether this is a BatchNormalization behind a quantized input that, with nothing that it folds
 // into, becomes a depthwise Conv, with one weight of 1 a channel before folding. One that the

@@ -10,6 +10,7 @@
 #include "qat/passes/approximate.h"
 #include "qat/passes/attention.h"
 #include "qat/passes/fake_quantized.h"
+#include "qat/passes/folded_weights.h"
 #include "qat/passes/integer_forms.h"
 #include "qat/passes/onnxruntime_kernels.h"
 #include "qat/passes/pass.h"
@@ -145,6 +146,7 @@ class Scaffolder {
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
     if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
     if (!policy_.wantsWeight(node)) return "- off by the recipe";
+    if (!hasBiasByChannel(node)) return "- its bias is not one stored number a channel";
     if (isWeightInFloat(node)) return "- ONNX Runtime uses it in float";
     return traits.weight_axis(node) < 0 ? "- no axis of its output channels" : "";
   }
@@ -375,6 +377,7 @@ class Scaffolder {
 
   // One scale for a weight with a BatchNormalization folded in is that of the folded weight.
   std::optional<QuantizerSpec> weightSpec(const Node& node) const {
+    if (!hasBiasByChannel(node)) return std::nullopt;
     std::optional<QuantizerSpec> spec = policy_.weightSpec(node);
     if (!spec || spec->perChannel() || spec->observer != "channel_max") return spec;
     const QuantizationTraits& traits = node.op().quantization;

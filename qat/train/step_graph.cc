@@ -6,11 +6,11 @@
 #include "qat/base/text.h"
 #include "qat/ops/shared/sgd_attributes.h"
 #include "qat/passes/fake_quantized.h"
+#include "qat/passes/finalize_weights.h"
 #include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/quantized_pairs.h"
-#include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
 #include "qat/passes/store_codes.h"
@@ -171,7 +171,11 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   specialization.mode = mode;
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
-  if (mode == Mode::kEvaluate) runPass(graph, "round-biases", roundBiases);
+  if (mode == Mode::kEvaluate) {
+    // The numbers that ship: BatchNormalization folded, biases rounded.
+    runPass(graph, "lower-weights", lowerWeights);
+    runPass(graph, "lower-batch-norms", lowerBatchNorms);
+  }
   runPass(graph, "pairs-to-fake-quantize", pairsToFakeQuantize);
   // In front of bind-shapes, which folds the weights' quantizers away.
   runPass(graph, "store-codes", storeCodes);

@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "qat/exec/executor.h"
-#include "qat/passes/round_biases.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/step_graph.h"
+#include "tests/passes/round_biases.h"
 #include "tests/zoo/zoo.h"
 
 namespace simaqat {

@@ -85,10 +85,9 @@ class Judge {
 
   // Returns what the exported file makes of the images.
   Tensor compareStages() {
-    const Tensor trained = evaluate(shipped_.trained);
     Tensor exported = evaluate(shipped_.exported);
     CHECK(exported.identical(evaluate(shipped_.finalized)));
-    checkEndToEnd("trained, and exported", trained, exported, outputScale());
+    CHECK(exported.identical(evaluate(shipped_.trained)));
     return exported;
   }
 

@@ -56,6 +56,27 @@ std::string batchNorm(const std::string& gamma, const std::string& beta) {
     output y = %y)";
 }
 
+// Folding a bias takes one number for each channel.
+TEST_CASE("a weight whose node adds something else stays float") {
+  for (const std::string addend :
+       {"weight %c : float[4, 3] = [...]", "weight %b : float[3] = [...]\n %c = Abs(%b)",
+        "input %c : float[4, 3]"}) {
+    INFO(addend);
+    const Graph graph = finalized("input %x : float[4, 5]\n" + addend + R"(
+      weight %w : float[5, 3] = [1, ...]
+      %y = Gemm(%x, %w, %c)
+      output y = %y)");
+    CHECK(graph.findValue("w")->constant.type() == ElementType::kFloat);
+  }
+  const Graph graph = finalized(R"(
+    input %x : float[4, 5]
+    weight %c : float[1, 3] = [...]
+    weight %w : float[5, 3] = [1, ...]
+    %y = Gemm(%x, %w, %c)
+    output y = %y)");
+  CHECK(graph.findValue("w/quantized")->constant.type() == ElementType::kInt8);
+}
+
 TEST_CASE("folding keeps W's own codes and flips them for a negative gamma") {
   const Graph graph = finalized(batchNorm("1, -4, 2", "0, 0, 0"));
   CHECK(codes(graph, "w/quantized") == std::vector<int>{127, -64, -127, -3, 64, -127});

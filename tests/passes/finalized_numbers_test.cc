@@ -3,10 +3,10 @@
 #include <functional>
 
 #include "qat/passes/finalize.h"
-#include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
+#include "tests/passes/round_biases.h"
 
 namespace simaqat {
 namespace {

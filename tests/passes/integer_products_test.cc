@@ -3,12 +3,12 @@
 #include <cmath>
 #include <string>
 
-#include "qat/passes/round_biases.h"
 #include "qat/passes/scaffold.h"
 #include "qat/passes/store_codes.h"
 #include "qat/train/step_graph.h"
 #include "tests/catch.h"
 #include "tests/passes/graphs.h"
+#include "tests/passes/round_biases.h"
 
 namespace simaqat {
 namespace {

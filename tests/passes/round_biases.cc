@@ -1,4 +1,4 @@
-#include "qat/passes/round_biases.h"
+#include "tests/passes/round_biases.h"
 
 #include <algorithm>
 
