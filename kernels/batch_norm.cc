@@ -40,24 +40,41 @@ Sums moments(const BatchNormShape& s, const float* x, float shift, int64_t c, in
   return {first.total(), second.total()};
 }
 
-Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, float mean, int64_t c,
-                  int64_t begin, int64_t end) {
+// dy as it is.
+struct WholeGradient {
+  template <class T>
+  T operator()(T dy, T) const {
+    return dy;
+  }
+};
+
+// dy where x lies in a range, else 0.
+struct PassedGradient {
+  float operator()(float dy, float x) const { return (x >= lo) & (x <= hi) ? dy : 0.0f; }
+  Float4 operator()(Float4 dy, Float4 x) const { return (x >= lo) & (x <= hi) ? dy : Float4{}; }
+  float lo, hi;
+};
+
+// pass(dy, x) is the gradient that is summed.
+template <class Pass>
+Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, const Pass& pass,
+                  float mean, int64_t c, int64_t begin, int64_t end) {
   WideSum first, second;
   const double center = mean;
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
-    int64_t i = 0;
-    for (; i + 8 <= s.inner; i += 8) {
-      const Double4 low = loadDouble4(dy + row + i);
-      const Double4 high = loadDouble4(dy + row + i + 4);
+    int64_t i = row;
+    for (; i + 8 <= row + s.inner; i += 8) {
+      const Float4 x_low = loadFloat4(x + i), x_high = loadFloat4(x + i + 4);
+      const Double4 low = toDouble4(pass(loadFloat4(dy + i), x_low));
+      const Double4 high = toDouble4(pass(loadFloat4(dy + i + 4), x_high));
       first.add(low, high);
-      second.add(low * (loadDouble4(x + row + i) - center),
-                 high * (loadDouble4(x + row + i + 4) - center));
+      second.add(low * (toDouble4(x_low) - center), high * (toDouble4(x_high) - center));
     }
-    for (; i < s.inner; ++i) {
-      const double g = dy[row + i];
+    for (; i < row + s.inner; ++i) {
+      const double g = pass(dy[i], x[i]);
       first.add(g);
-      second.add(g * (x[row + i] - center));
+      second.add(g * (x[i] - center));
     }
   }
   return {first.total(), second.total()};
@@ -263,16 +280,17 @@ void batchNormInference(const BatchNormShape& shape, const float* x, const float
 
 namespace {
 
-// ready(first, last, begin, end, worker) is called before dy of these channels and images is read.
-template <class Ready>
+// ready(first, last, begin, end, worker) is called before dy of these channels and images is read;
+// passing(c) tells which of it counts in a channel.
+template <class Ready, class Passing>
 void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
                const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
-               float* dbeta, ThreadPool& pool, Ready&& ready) {
+               float* dbeta, ThreadPool& pool, Ready&& ready, Passing&& passing) {
   const double count = static_cast<double>(shape.batch * shape.inner);
   reduceAndApply<GradientLine>(
       shape, pool, ready,
       [&](int64_t c, int64_t begin, int64_t end) {
-        return gradientSums(shape, dy, x, saved_mean[c], c, begin, end);
+        return gradientSums(shape, dy, x, passing(c), saved_mean[c], c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
@@ -286,33 +304,49 @@ void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, con
         return line;
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
+        const auto pass = passing(c);
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
           for (int64_t i = row; i < row + shape.inner; ++i) {
-            dx[i] = line.factor * (dy[i] - line.mean_dy - (x[i] - line.center) * line.slope);
+            dx[i] = line.factor *
+                    (pass(dy[i], x[i]) - line.mean_dy - (x[i] - line.center) * line.slope);
           }
         }
       });
 }
+
+WholeGradient wholeGradient(int64_t) { return {}; }
 
 }  // namespace
 
 void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
                    const float* saved_mean, const float* saved_inv_std, float* dx, float* dgamma,
                    float* dbeta, ThreadPool& pool) {
-  trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
-            nothingToDo);
+  trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool, nothingToDo,
+            wholeGradient);
+}
+
+void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                   const PassedRange& passed, const float* gamma, const float* saved_mean,
+                   const float* saved_inv_std, float* dx, float* dgamma, float* dbeta,
+                   ThreadPool& pool) {
+  trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool, nothingToDo,
+            [&](int64_t c) {
+              return PassedGradient{passed.lo[c], passed.hi[c]};
+            });
 }
 
 void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const float* x,
                    const float* gamma, const float* saved_mean, const float* saved_inv_std,
                    float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
-  trainGrad(shape, dx, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
-            [&](int64_t first, int64_t last, int64_t begin, int64_t end, int worker) {
-              const int64_t image = shape.channels * shape.inner;
-              writer.write(begin * image + first * shape.inner, (last - first) * shape.inner, image,
-                           end - begin, worker);
-            });
+  trainGrad(
+      shape, dx, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool,
+      [&](int64_t first, int64_t last, int64_t begin, int64_t end, int worker) {
+        const int64_t image = shape.channels * shape.inner;
+        writer.write(begin * image + first * shape.inner, (last - first) * shape.inner, image,
+                     end - begin, worker);
+      },
+      wholeGradient);
 }
 
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
@@ -321,7 +355,7 @@ void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const flo
   reduceAndApply<GradientLine>(
       shape, pool, nothingToDo,
       [&](int64_t c, int64_t begin, int64_t end) {
-        return gradientSums(shape, dy, x, mean[c], c, begin, end);
+        return gradientSums(shape, dy, x, WholeGradient{}, mean[c], c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);

@@ -54,6 +54,16 @@ void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const fl
                    const float* gamma, const float* saved_mean, const float* saved_inv_std,
                    float* dx, float* dgamma, float* dbeta, ThreadPool& pool);
 
+// The same where dy passes for lo <= x <= hi of its channel, and is 0 elsewhere. dx may be dy.
+struct PassedRange {
+  const float* lo;
+  const float* hi;
+};
+void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                   const PassedRange& passed, const float* gamma, const float* saved_mean,
+                   const float* saved_inv_std, float* dx, float* dgamma, float* dbeta,
+                   ThreadPool& pool);
+
 // The gradients of batchNormInference, to which statistics are constants: dx = gamma * inv_std *
 // dy, and dgamma and dbeta as above.
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,

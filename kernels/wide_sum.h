@@ -12,11 +12,13 @@ namespace simaqat::kernels {
 typedef float Float4 __attribute__((vector_size(16)));
 typedef double Double4 __attribute__((vector_size(32)));
 
-inline Double4 loadDouble4(const float* p) {
+inline Float4 loadFloat4(const float* p) {
   Float4 v;
   std::memcpy(&v, p, sizeof(v));
-  return __builtin_convertvector(v, Double4);
+  return v;
 }
+inline Double4 toDouble4(Float4 v) { return __builtin_convertvector(v, Double4); }
+inline Double4 loadDouble4(const float* p) { return toDouble4(loadFloat4(p)); }
 
 // A running sum: add eight elements at a time while there are, then single ones.
 class WideSum {

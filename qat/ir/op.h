@@ -180,6 +180,11 @@ struct QuantizationTraits {
 
 // ---- Elementwise operators -----------------------------------------------------------------
 
+// The floats from lo to hi; none where one is NaN.
+struct FloatRange {
+  float lo, hi;
+};
+
 // An operator whose output's element i needs the inputs' element i alone, once those are broadcast
 // as NumPy does. Neighbours of that kind run as one, block by block (qat/passes/fuse_pointwise.h).
 struct PointwiseTraits {
@@ -190,6 +195,9 @@ struct PointwiseTraits {
   bool (*applies)(const Node&) = nullptr;
   // Nowhere decreasing, or nowhere increasing, in input 0 while the others stay: ranges go to ranges.
   bool is_monotone = false;
+  // Of an operator whose result is its input 0 where its input 1 lies in a range, and else 0: that
+  // range, where its further inputs are the numbers in[2][0], in[3][0], ...
+  FloatRange (*passes)(const Node&, const float* const* in) = nullptr;
   // An operator that needs its input 0 once, element by element: its form that computes that input
   // by a program (qat/ir/pointwise.h). Else "".
   const char* fused_form = "";

@@ -1,10 +1,8 @@
 #include "qat/passes/split_batch_norms.h"
 
-#include <algorithm>
-
 #include "qat/ir/op.h"
-#include "qat/ir/pointwise.h"
 #include "qat/ops/shared/batch_norm_attributes.h"
+#include "qat/passes/monotone_chain.h"
 
 namespace simaqat {
 namespace {
@@ -28,39 +26,17 @@ Node* split(Graph& graph, Node* node) {
   return statistics;
 }
 
-// Whether an operand says the same of all elements of a channel of an x of rank `rank`: a number, or
-// one for each channel.
-bool isPerChannel(const Value* operand, size_t rank) {
-  if (operand == nullptr) return true;
-  const std::vector<int64_t> dims = operand->type.dims();
-  for (size_t k = 0; k < dims.size(); ++k) {
-    const bool counts_channels = dims.size() - k == rank - 1;
-    if (dims[k] != 1 && !counts_channels) return false;
-  }
-  return true;
-}
-
 // What a chain of monotone operators from x to `value` makes of the extremes of x; null where there
 // is no such chain.
 Value* ofExtremes(Graph& graph, const Value* value, const Node* statistics, Node* before) {
-  const Value* x = statistics->input(0);
-  std::vector<const Node*> chain;
-  for (; value != x; value = chain.back()->input(0)) {
-    const Node* node = value->producer();
-    if (node == nullptr || !isPointwise(*node) || !node->op().pointwise.is_monotone) return nullptr;
-    const auto rest = node->inputs().begin() + 1;
-    if (!std::all_of(rest, node->inputs().end(),
-                     [&](const Value* v) { return isPerChannel(v, x->type.rank()); })) {
-      return nullptr;
-    }
-    chain.push_back(node);
-  }
+  const auto chain = monotoneChain(value, statistics->input(0));
+  if (!chain) return nullptr;
   Value* result = statistics->output(kExtremes);
-  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
-    std::vector<Value*> inputs = (*it)->inputs();
+  for (const Node* node : *chain) {
+    std::vector<Value*> inputs = node->inputs();
     inputs[0] = result;
-    result = graph.add((*it)->op().qualifiedName(), (*it)->name(), inputs,
-                       (*it)->rawAttributes().clone(), before);
+    result = graph.add(node->op().qualifiedName(), node->name(), inputs,
+                       node->rawAttributes().clone(), before);
   }
   return result;
 }

@@ -10,6 +10,7 @@
 #include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
 #include "qat/passes/pass.h"
+#include "qat/passes/passed_ranges.h"
 #include "qat/passes/quantized_pairs.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
@@ -130,6 +131,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "split-batch-norms", splitBatchNorms);
+  runPass(graph, "passed-ranges", usePassedRanges);
   runPass(graph, "dead-code", removeDeadCode);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "qat/ir/pointwise.h"
+#include "qat/passes/passed_ranges.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
 #include "qat/passes/store_codes.h"
@@ -111,13 +112,18 @@ TEST_CASE("a training step of small images has the same bits fused") {
       text.replace(at, 3, "[" + channels + "]");
     }
     const Graph graph = parse(text);
-    Graph after = graph.clone();
-    splitBatchNorms(after);
-    fusePointwise(after);
-    removeDeadCode(after);
-    CHECK(countNodes(after, "simaqat::PointwiseBatchNormGradient") == 1);
-    const std::vector<int64_t> shape = graph.inputs[0]->type.dims();
-    checkSameBits(graph, after, {randomTensor(shape, 1), randomTensor(shape, 2)});
+    for (const bool by_ranges : {false, true}) {
+      Graph after = graph.clone();
+      splitBatchNorms(after);
+      if (by_ranges) usePassedRanges(after);
+      removeDeadCode(after);
+      fusePointwise(after);
+      removeDeadCode(after);
+      CHECK(countNodes(after, by_ranges ? "simaqat::PassedBatchNormGradient"
+                                        : "simaqat::PointwiseBatchNormGradient") == 1);
+      const std::vector<int64_t> shape = graph.inputs[0]->type.dims();
+      checkSameBits(graph, after, {randomTensor(shape, 1), randomTensor(shape, 2)});
+    }
   }
 }
 
@@ -217,11 +223,12 @@ TEST_CASE("normalization, activation and quantization are one pass each way, bit
   Graph after = graph.clone();
   storeCodes(after);
   splitBatchNorms(after);
+  usePassedRanges(after);
   removeDeadCode(after);
   fusePointwise(after);
   removeDeadCode(after);
   CHECK(countNodes(after, "simaqat::PointwiseQuantize") == 1);
-  CHECK(countNodes(after, "simaqat::PointwiseBatchNormGradient") == 1);
+  CHECK(countNodes(after, "simaqat::PassedBatchNormGradient") == 1);
   CHECK(countNodes(after, "simaqat::FakeQuantize") == 0);
   CHECK(countNodes(after, "Relu") == 0);
   // No float tensor of that size lives between the two passes but what was given.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "qat/ops/shared/broadcast.h"
@@ -31,6 +32,12 @@ void block(const Node&, const float* const* in, float* out, int64_t n) {
   }
 }
 
+FloatRange passes(const Node&, const float* const* in) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  return {in[2] == nullptr ? -infinity : std::nextafter(*in[2], infinity),
+          in[3] == nullptr ? infinity : std::nextafter(*in[3], -infinity)};
+}
+
 }  // namespace
 
 OpDefinition defineClipGradient() {
@@ -42,6 +49,7 @@ OpDefinition defineClipGradient() {
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
   op.pointwise.block = block;
+  op.pointwise.passes = passes;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;

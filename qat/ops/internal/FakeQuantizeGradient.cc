@@ -3,6 +3,7 @@
 
 #include "kernels/fake_quantize.h"
 #include "kernels/quantizer_formula.h"
+#include "qat/base/float_order.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
@@ -85,6 +86,16 @@ void block(const Node& node, const float* const* in, float* out, int64_t n) {
 
 bool isPointwise(const Node& node) { return !node.attributes<QuantizerSpec>().perChannel(); }
 
+FloatRange passes(const Node& node, const float* const* in) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const float scale = *in[2], zero = *in[3];
+  const auto code = [&](float x) {
+    return spec.learnsScale() ? x / scale + zero : kernels::roundedCode(x, scale, zero);
+  };
+  return {leastFloat([&](float x) { return code(x) >= static_cast<float>(spec.qmin); }),
+          greatestFloat([&](float x) { return code(x) <= static_cast<float>(spec.qmax); })};
+}
+
 }  // namespace
 
 OpDefinition defineFakeQuantizeGradient() {
@@ -97,6 +108,7 @@ OpDefinition defineFakeQuantizeGradient() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.pointwise = {block, isPointwise, false};
+  op.pointwise.passes = passes;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "qat/ops/shared/broadcast.h"
 
 namespace simaqat::ops {
@@ -18,6 +20,10 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+FloatRange passes(const Node&, const float* const*) {
+  return {std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::infinity()};
+}
+
 }  // namespace
 
 OpDefinition defineReluGradient() {
@@ -28,6 +34,7 @@ OpDefinition defineReluGradient() {
   op.infer = inferBroadcast;
   op.evaluate = evaluate;
   op.pointwise.block = binaryBlock<Function>;
+  op.pointwise.passes = passes;
   op.gradient_is_error = true;
   op.in_place = {{0, 0}};
   return op;
