@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "kernels/channel_pieces.h"
+#include "kernels/conv_results.h"
 #include "kernels/isa.h"
 #include "kernels/wide_sum.h"
 
@@ -211,22 +212,42 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
       });
 }
 
+namespace {
+
+// A channel's sums, about `shift`, with its extremes.
+struct ChannelSums {
+  Sums sums;
+  double shift;
+  float lo, hi;
+};
+
+void finishStatistics(const ChannelSums& channel, int64_t c, double count, const float* gamma,
+                      const float* beta, float eps, const BatchNormLine& lines,
+                      const BatchNormStatistics& s) {
+  const Line line = lineOfSums(channel.sums, count, channel.shift, gamma[c], beta[c], eps,
+                               s.mean[c], s.inv_std[c], s.var[c]);
+  lines.center[c] = line.center;
+  lines.factor[c] = line.factor;
+  lines.offset[c] = line.offset;
+  // The sum knows of a NaN, which a minimum may drop.
+  const bool bad = std::isnan(channel.sums.first);
+  s.lo[c] = bad ? s.mean[c] : channel.lo;
+  s.hi[c] = bad ? s.mean[c] : channel.hi;
+}
+
+}  // namespace
+
 void batchNormStatistics(const BatchNormShape& shape, const float* x, const float* gamma,
-                         const float* beta, float eps, float* center, float* factor, float* offset,
-                         float* saved_mean, float* saved_inv_std, float* var, float* lo, float* hi,
-                         ThreadPool& pool) {
+                         const float* beta, float eps, const BatchNormLine& line,
+                         const BatchNormStatistics& statistics, ThreadPool& pool) {
   if (shape.batch * shape.inner == 0) return;
   const double count = static_cast<double>(shape.batch * shape.inner);
   const auto shift = [&](int64_t c) { return x[c * shape.inner]; };
   const ChannelPieces pieces(shape.batch, shape.channels);
-  struct Partial {
-    Sums sums;
-    float lo, hi;
-  };
   const auto part = [&](int64_t c, int64_t begin, int64_t end) {
-    Partial partial{moments(shape, x, shift(c), c, begin, end),
-                    std::numeric_limits<float>::infinity(),
-                    -std::numeric_limits<float>::infinity()};
+    ChannelSums partial{moments(shape, x, shift(c), c, begin, end), shift(c),
+                        std::numeric_limits<float>::infinity(),
+                        -std::numeric_limits<float>::infinity()};
     for (int64_t n = begin; n < end; ++n) {
       float low, high;
       kernels().minMax(x + (n * shape.channels + c) * shape.inner, shape.inner, &low, &high);
@@ -235,35 +256,40 @@ void batchNormStatistics(const BatchNormShape& shape, const float* x, const floa
     }
     return partial;
   };
-  const auto finish = [&](int64_t c, const Partial& partial) {
-    const Line line = lineOfSums(partial.sums, count, shift(c), gamma[c], beta[c], eps,
-                                 saved_mean[c], saved_inv_std[c], var[c]);
-    center[c] = line.center;
-    factor[c] = line.factor;
-    offset[c] = line.offset;
-    // The sum knows of a NaN, which a minimum may drop.
-    const bool bad = std::isnan(partial.sums.first);
-    lo[c] = bad ? saved_mean[c] : partial.lo;
-    hi[c] = bad ? saved_mean[c] : partial.hi;
+  const auto finish = [&](int64_t c, const ChannelSums& sums) {
+    finishStatistics(sums, c, count, gamma, beta, eps, line, statistics);
   };
   if (pieces.cuts == 1) {
     pool.run(pieces.count(), [&](int64_t c, int) { finish(c, part(c, 0, shape.batch)); });
     return;
   }
-  Partial partial[ChannelPieces::kMaxPartials];
+  ChannelSums partial[ChannelPieces::kMaxPartials];
   pool.run(pieces.count(), [&](int64_t piece, int) {
     partial[piece] = part(pieces.channel(piece), pieces.begin(piece), pieces.end(piece));
   });
   for (int64_t c = 0; c < shape.channels; ++c) {
-    Partial total{{}, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
-    for (int64_t cut = 0; cut < pieces.cuts; ++cut) {
-      const Partial& next = partial[c * pieces.cuts + cut];
+    ChannelSums total = partial[c * pieces.cuts];
+    for (int64_t cut = 1; cut < pieces.cuts; ++cut) {
+      const ChannelSums& next = partial[c * pieces.cuts + cut];
       total.sums.first += next.sums.first;
       total.sums.second += next.sums.second;
       total.lo = std::min(total.lo, next.lo);
       total.hi = std::max(total.hi, next.hi);
     }
     finish(c, total);
+  }
+}
+
+void batchNormStatistics(const BatchNormShape& shape, const double* moments, const float* gamma,
+                         const float* beta, float eps, const BatchNormLine& line,
+                         const BatchNormStatistics& statistics) {
+  const double count = static_cast<double>(shape.batch * shape.inner);
+  for (int64_t c = 0; c < shape.channels; ++c, moments += kMomentsOfChannel) {
+    const ChannelSums sums{{moments[0], moments[1]},
+                           0,
+                           static_cast<float>(moments[2]),
+                           static_cast<float>(moments[3])};
+    finishStatistics(sums, c, count, gamma, beta, eps, line, statistics);
   }
 }
 

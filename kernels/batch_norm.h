@@ -23,12 +23,29 @@ void batchNormTrain(const BatchNormShape& shape, const float* x, const float* ga
                     const float* beta, float eps, float* y, float* saved_mean, float* saved_inv_std,
                     float* var, ThreadPool& pool);
 
-// What batchNormTrain computes without its y, and what y then is: (x - center) * factor + offset.
-// lo and hi are the least and the greatest x of a channel, NaN where one is.
+// What y is: (x - center) * factor + offset.
+struct BatchNormLine {
+  float* center;
+  float* factor;
+  float* offset;
+};
+// A channel's x: the mean, 1 / sqrt(var + eps), the biased variance, the least and the greatest;
+// the last two NaN where an x is.
+struct BatchNormStatistics {
+  float* mean;
+  float* inv_std;
+  float* var;
+  float* lo;
+  float* hi;
+};
+// What batchNormTrain computes without its y.
 void batchNormStatistics(const BatchNormShape& shape, const float* x, const float* gamma,
-                         const float* beta, float eps, float* center, float* factor, float* offset,
-                         float* saved_mean, float* saved_inv_std, float* var, float* lo, float* hi,
-                         ThreadPool& pool);
+                         const float* beta, float eps, const BatchNormLine& line,
+                         const BatchNormStatistics& statistics, ThreadPool& pool);
+// From x's moments (conv_results.h).
+void batchNormStatistics(const BatchNormShape& shape, const double* moments, const float* gamma,
+                         const float* beta, float eps, const BatchNormLine& line,
+                         const BatchNormStatistics& statistics);
 
 // Normalises with given statistics.
 void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,

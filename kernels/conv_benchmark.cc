@@ -67,7 +67,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
     if (pass <= kWideForward) {
       convForward(s, sums, x.data(), w.data(), nullptr, y.data(), workspace.data(), pool);
     } else if (pass == kQuantized) {
-      quantizedConv(s, {codes.data(), 0.5f, 0}, w.data(), w_scale.data(), nullptr, y.data(),
+      quantizedConv(s, {codes.data(), 0.5f, 0}, w.data(), w_scale.data(), nullptr, {y.data()},
                     workspace.data(), pool);
     } else if (pass == kInputGrad) {
       convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);

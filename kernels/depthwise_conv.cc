@@ -220,11 +220,54 @@ struct Memory {
   T* buffers;            // [thread][a tile's buffer]
 };
 
+// Planes of a target in memory.
+struct TargetPlanes {
+  float* plane(int64_t number, int) const { return target + number * size; }
+  void finished(int64_t, int64_t, const Rows&, float*) const {}
+
+  float* target;
+  int64_t size;
+};
+
+// Those of results, of which some are put elsewhere (conv_results.h) once a tile of them is there.
+struct ResultPlanes {
+  float* plane(int64_t number, int worker) const {
+    return results.codes == nullptr ? results.y + number * size : scratch + worker * size;
+  }
+  void finished(int64_t number, int64_t tile, const Rows& rows, float* plane) const {
+    PartialMoments* partial = nullptr;
+    if (results.moments != nullptr) {
+      partial = moments + (number / channels * tiles + tile) * channels + number % channels;
+      *partial = PartialMoments();
+    } else if (results.codes == nullptr) {
+      return;
+    }
+    // Rows that are whole go on from one to the next.
+    const bool is_whole = rows.columns == rows.target_stride;
+    const int64_t count = is_whole ? 1 : rows.count;
+    const int64_t length = is_whole ? rows.count * rows.columns : rows.columns;
+    for (int64_t r = 0; r < count; ++r) {
+      float* row = plane + rows.target + r * rows.target_stride;
+      if (results.codes != nullptr) {
+        putResults(results, number * size + (row - plane), row, length, nullptr);
+      } else {
+        partial->add(row, length);
+      }
+    }
+  }
+
+  const ConvResults& results;
+  int64_t size, channels, tiles;  // tiles of a plane
+  float* scratch;                 // [thread][size]
+  PartialMoments* moments;        // [image][tile][channel]
+};
+
 // All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
 // finish(g) gives the function that makes results of a vector of sums, which start from start(g).
-template <class T, class Sums, class SourceRows, class Value, class Start, class Finish>
+template <class T, class Sums, class SourceRows, class Value, class Start, class Finish,
+          class Planes>
 void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, const Value& value,
-               const Start& start, const Finish& finish, float* target, std::byte* workspace,
+               const Start& start, const Finish& finish, const Planes& planes, std::byte* workspace,
                ThreadPool& pool) {
   const Memory<T> m(sums, pool.threads(), workspace);
   if (m.planes == 0) return;
@@ -252,15 +295,17 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
     int64_t tap = 0;
     const T* plane_masks = m.masks;
     // fill(image, g) reads what `rows` are of a plane.
-    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, const auto& fill) {
+    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
+                               const auto& fill) {
       int64_t image = begin / m.group;
       int64_t g = begin % m.group;
       for (int64_t plane = begin; plane < end; ++plane) {
         const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
         if (taps.count > 0) fill(image, g);
-        sumTile(
-            buffer, rows, taps, start(g),
-            StoreRows<T, decltype(finish(g))>{rows, target + plane * sum.targetPlane(), finish(g)});
+        float* target = planes.plane(plane, worker);
+        sumTile(buffer, rows, taps, start(g),
+                StoreRows<T, decltype(finish(g))>{rows, target, finish(g)});
+        planes.finished(plane, tile, rows, target);
         if (++g == m.group) {
           g = 0;
           ++image;
@@ -272,7 +317,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       if (FlatPlane::fits(sum)) {
         const FlatPlane flat(sum);
         flat.clearMargins(buffer);
-        sumPlanes(sum, Rows(flat), [&](int64_t image, int64_t g) {
+        sumPlanes(sum, Rows(flat), 0, [&](int64_t image, int64_t g) {
           flat.fill(source, image, g, plane_masks, buffer);
         });
         plane_masks += flat.masksSize();
@@ -280,7 +325,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
         const Tiling tiling = planeTiling(sum);
         for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
           TileRange range(sum, tiling, tile);
-          sumPlanes(sum, Rows(sum, tiling, range), [&](int64_t image, int64_t g) {
+          sumPlanes(sum, Rows(sum, tiling, range), tile, [&](int64_t image, int64_t g) {
             range.image = image;
             fillBuffer(sum, tiling, range, source, g, 1, buffer);
           });
@@ -289,6 +334,14 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       tap += sum.taps();
     });
   });
+}
+
+// Elements of one, which is the same for all sums.
+template <class Sums>
+int64_t targetPlane(const Sums& sums) {
+  int64_t size = 0;
+  sums([&](const WindowSum& sum) { size = sum.targetPlane(); });
+  return size;
 }
 
 template <class T, class Sums>
@@ -301,7 +354,8 @@ void runFloats(const Sums& sums, const float* source, const float* w, const floa
       },
       w, [](int64_t, float v) { return static_cast<T>(v); },
       [=](int64_t g) { return bias == nullptr ? T{0} : static_cast<T>(bias[g]); },
-      [](int64_t) { return [](const Packet& v) { return v; }; }, target, workspace, pool);
+      [](int64_t) { return [](const Packet& v) { return v; }; },
+      TargetPlanes{target, targetPlane(sums)}, workspace, pool);
 }
 
 // Rows of a plane of codes, less the zero point.
@@ -469,12 +523,42 @@ bool depthwiseCodesFit(const ConvShape& shape) {
   return shape.kernel[0] * shape.kernel[1] * shape.kernel[2] <= (1 << 24) / (255 * 128);
 }
 
+namespace {
+
+// What convolution of codes needs beside the memory of its sums.
+struct CodesMemory {
+  CodesMemory(const ConvShape& shape, int threads, std::byte* workspace)
+      : sums_size(Memory<float>(ForwardSums{shape}, threads, nullptr).memory.used()),
+        memory(workspace == nullptr ? nullptr : workspace + sums_size),
+        plane(targetPlane(ForwardSums{shape})) {
+    ForwardSums{shape}([&](const WindowSum& sum) {
+      if (FlatPlane::fits(sum)) return;
+      const Tiling tiling = planeTiling(sum);
+      tiles = tiling.tiles_of_group / tiling.image_tiles;
+    });
+    scratch = memory.take<float>(threads * plane);
+    moments = memory.take<PartialMoments>(shape.batch * tiles * shape.out_channels);
+  }
+  size_t used() const { return sums_size + memory.used(); }
+
+  size_t sums_size;
+  Workspace memory;
+  int64_t plane;
+  int64_t tiles = 1;
+  float* scratch;
+  PartialMoments* moments;
+};
+
+}  // namespace
+
 size_t depthwiseCodesWorkspace(const ConvShape& shape, int threads) {
-  return Memory<float>(ForwardSums{shape}, threads, nullptr).memory.used();
+  return CodesMemory(shape, threads, nullptr).used();
 }
 
 void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                    const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+                    const float* bias, const ConvResults& results, std::byte* workspace,
+                    ThreadPool& pool) {
+  const CodesMemory m(shape, pool.threads(), workspace);
   const float zero_point = std::isfinite(x.zero_point) ? x.zero_point : 0.0f;
   runPlanes<float>(
       ForwardSums{shape},
@@ -489,7 +573,11 @@ void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, cons
           return Eigen::internal::padd(Eigen::internal::pmul(v, factor), shift);
         };
       },
-      y, workspace, pool);
+      ResultPlanes{results, m.plane, shape.out_channels, m.tiles, m.scratch, m.moments}, workspace,
+      pool);
+  if (results.moments != nullptr) {
+    addParts(m.moments, shape.batch * m.tiles, shape.out_channels, results.moments);
+  }
 }
 
 size_t depthwiseInputGradWorkspace(const ConvShape& shape, int threads) {

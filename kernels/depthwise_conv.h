@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "kernels/conv.h"
+#include "kernels/conv_results.h"
 
 namespace simaqat::kernels {
 
@@ -17,7 +18,8 @@ void depthwiseForward(const ConvShape& shape, Sums sums, const float* x, const f
 bool depthwiseCodesFit(const ConvShape& shape);
 size_t depthwiseCodesWorkspace(const ConvShape& shape, int threads);
 void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                    const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
+                    const float* bias, const ConvResults& results, std::byte* workspace,
+                    ThreadPool& pool);
 
 size_t depthwiseInputGradWorkspace(const ConvShape& shape, int threads);
 void depthwiseInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,

@@ -319,12 +319,7 @@ struct ForwardTask {
       for (int64_t i = 0; i < kTileRows; ++i) {
         lanes[i] = static_cast<float>(sums[c * kTileRows + i] - offset[o]) * factor + start;
       }
-      float* to = y + o * sum.targetPlane() + vector.target;
-      if (vector.width == kTileRows) {
-        std::memcpy(to, lanes, sizeof(lanes));
-      } else {
-        std::memcpy(to, lanes, static_cast<size_t>(vector.width) * sizeof(float));
-      }
+      putResults(results, o * sum.targetPlane() + vector.target, lanes, vector.width, nullptr);
     }
   }
 
@@ -334,7 +329,7 @@ struct ForwardTask {
   const float* w_scale;
   const float* bias;
   const int32_t* offset;  // zero_point times the sum of a channel's codes
-  float* y;
+  const ConvResults& results;
 };
 
 // ---- Input gradient ------------------------------------------------------------------------
@@ -452,7 +447,8 @@ size_t matrixConvWorkspace(const ConvShape& shape, int threads) {
 }
 
 void matrixConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+                const float* bias, const ConvResults& results, std::byte* workspace,
+                ThreadPool& pool) {
   Workspace head(workspace);
   auto* offset = head.take<int32_t>(shape.out_channels);
   const MatrixMemory m = forwardMemory(shape, pool.threads(), workspace + head.used());
@@ -469,9 +465,13 @@ void matrixConv(const ConvShape& shape, const Codes& x, const float* w, const fl
                  });
   const int64_t kernel = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   const CodeStrides strides{shape.out_channels / shape.group * per_channel, per_channel, kernel};
-  const ForwardTask task{x,    zero_point, shape.in_channels / shape.group, w_scale,
-                         bias, offset,     y};
+  const ForwardTask task{x,      zero_point, shape.in_channels / shape.group, w_scale, bias,
+                         offset, results};
   runSums(task, ForwardSums{collapsed(shape)}, m, strides, pool);
+  if (results.moments != nullptr) {
+    const int64_t plane = shape.out[0] * shape.out[1] * shape.out[2];
+    channelMoments(results.y, shape.batch, shape.out_channels, plane, results.moments, pool);
+  }
 }
 
 size_t matrixInputGradWorkspace(const ConvShape& shape, int threads) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/conv.h"
+#include "kernels/conv_results.h"
 
 namespace simaqat::kernels {
 
@@ -13,7 +14,8 @@ bool convFitsMatrixTiles(const ConvShape& shape);
 
 size_t matrixConvWorkspace(const ConvShape& shape, int threads);
 void matrixConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
+                const float* bias, const ConvResults& results, std::byte* workspace,
+                ThreadPool& pool);
 
 // w = code * w_scale[o], codes -128..127.
 size_t matrixInputGradWorkspace(const ConvShape& shape, int threads);

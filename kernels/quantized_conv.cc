@@ -1,5 +1,6 @@
 #include "kernels/quantized_conv.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -38,6 +39,7 @@ struct Memory {
     offset = memory.take<int32_t>(sum.group * sum.target_channels);
     vectors = memory.take<PositionVector>(threads * tiling.vectors_of_tile);
     buffers = memory.take<uint32_t>(threads * tiling.bufferSize() + kCodeLanes);
+    moments = memory.take<PartialMoments>(tiling.tiles_of_group * sum.group * sum.target_channels);
   }
   int64_t blocks;  // of target channels of a group
   Workspace memory;
@@ -46,6 +48,7 @@ struct Memory {
   int32_t* offset;          // [group][channel]: x_zero_point times the sum of the codes
   PositionVector* vectors;  // [thread][vectors of a tile]
   uint32_t* buffers;        // [thread][a tile's buffer]
+  PartialMoments* moments;  // [tile of a group][group][channel]
 };
 
 // round(v) for |v| < 2^22, ties to even, as bits that can be tested: adding 1.5 * 2^23 leaves the
@@ -84,30 +87,43 @@ struct Arguments {
   int32_t zero_point;
   const float* w_scale;
   const float* bias;
-  float* y;
+  const ConvResults& results;
   int64_t group_channels;  // source channels of a group
 };
 
-// y of one block's channels at up to kCodeVectors vectors, from their sums.
-void finish(const WindowSum& sum, const Arguments& a, const CodeSums& sums, const int32_t* offset,
-            int64_t channel, int64_t channels, const PositionVector* vectors, int64_t count) {
+// Vectors whose results are put together: as floats they should stay in the L1 cache.
+constexpr int64_t kVectorsTogether = 8 * kCodeVectors;
+using Results = float[kCodeChannels][kVectorsTogether * kCodeLanes];
+
+// The results of one block's channels at up to kCodeVectors vectors, from their sums.
+void finish(const Arguments& a, const CodeSums& sums, const int32_t* offset, int64_t channel,
+            int64_t channels, int64_t first, int64_t count, Results& results) {
   for (int64_t c = 0; c < channels; ++c) {
     const int64_t o = channel + c;
     const float factor = a.x_scale * a.w_scale[o];
     const float bias = a.bias == nullptr ? 0.0f : a.bias[o];
-    float* plane = a.y + o * sum.targetPlane();
-    for (int64_t v = 0; v < count; ++v) {
-      float lanes[kCodeLanes];
+    float* to = results[c] + first * kCodeLanes;
+    for (int64_t v = 0; v < count; ++v, to += kCodeLanes) {
       for (int64_t i = 0; i < kCodeLanes; ++i) {
-        lanes[i] = static_cast<float>(sums[c][v][i] - offset[o]) * factor + bias;
-      }
-      float* to = plane + vectors[v].target;
-      if (vectors[v].width == kCodeLanes) {
-        std::memcpy(to, lanes, sizeof(lanes));
-      } else {
-        std::memcpy(to, lanes, static_cast<size_t>(vectors[v].width) * sizeof(float));
+        to[i] = static_cast<float>(sums[c][v][i] - offset[o]) * factor + bias;
       }
     }
+  }
+}
+
+// A channel's results at `count` vectors of positions, run by run of those that are neighbours.
+void put(const Arguments& a, int64_t plane_begin, const PositionVector* vectors, int64_t count,
+         float* values, PartialMoments* partial) {
+  for (int64_t begin = 0; begin < count;) {
+    int64_t last = begin;
+    while (last + 1 < count && vectors[last].width == kCodeLanes &&
+           vectors[last + 1].target == vectors[last].target + kCodeLanes) {
+      ++last;
+    }
+    const int64_t n = (last - begin) * kCodeLanes + vectors[last].width;
+    putResults(a.results, plane_begin + vectors[begin].target, values + begin * kCodeLanes, n,
+               partial);
+    begin = last + 1;
   }
 }
 
@@ -135,14 +151,28 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
       const int64_t channel = g * sum.target_channels + block * kCodeChannels;
       const int64_t channels =
           std::min(kCodeChannels, sum.target_channels - block * kCodeChannels);
-      for (int64_t v = 0; v < count; v += kCodeVectors) {
-        product.vectors = std::min(kCodeVectors, count - v);
-        for (int64_t i = 0; i < kCodeVectors; ++i) {
-          product.start[i] = vectors[std::min(v + i, count - 1)].source;
+      PartialMoments* partial = nullptr;
+      if (a.results.moments != nullptr) {
+        partial =
+            m.moments + tile % tiling.tiles_of_group * sum.group * sum.target_channels + channel;
+        std::fill_n(partial, channels, PartialMoments());
+      }
+      for (int64_t first = 0; first < count; first += kVectorsTogether) {
+        const int64_t together = std::min(kVectorsTogether, count - first);
+        Results results;
+        for (int64_t v = 0; v < together; v += kCodeVectors) {
+          product.vectors = std::min(kCodeVectors, together - v);
+          for (int64_t i = 0; i < kCodeVectors; ++i) {
+            product.start[i] = vectors[std::min(first + v + i, count - 1)].source;
+          }
+          CodeSums sums;
+          multiply(product, sums);
+          finish(a, sums, m.offset, channel, channels, v, product.vectors, results);
         }
-        CodeSums sums;
-        multiply(product, sums);
-        finish(sum, a, sums, m.offset, channel, channels, vectors + v, product.vectors);
+        for (int64_t c = 0; c < channels; ++c) {
+          put(a, (channel + c) * sum.targetPlane(), vectors + first, together, results[c],
+              partial == nullptr ? nullptr : partial + c);
+        }
       }
     }
   }
@@ -166,9 +196,10 @@ size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
 }
 
 void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                   const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+                   const float* bias, const ConvResults& results, std::byte* workspace,
+                   ThreadPool& pool) {
   if (isDepthwise(shape)) {
-    return depthwiseCodes(shape, x, w, w_scale, bias, y, workspace, pool);
+    return depthwiseCodes(shape, x, w, w_scale, bias, results, workspace, pool);
   }
   const WindowSum sum = wordSum(shape);
   const auto &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
@@ -176,7 +207,8 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
   const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
   const Memory m(sum, tiling, pool.threads(), workspace);
   const auto zero_point = std::isfinite(x.zero_point) ? static_cast<int32_t>(x.zero_point) : 0;
-  const Arguments a{x.codes, x.scale, zero_point, w_scale, bias, y, shape.in_channels / shape.group};
+  const Arguments a{
+      x.codes, x.scale, zero_point, w_scale, bias, results, shape.in_channels / shape.group};
 
   fillTapOffsets(sum, tiling, m.tap_offsets);
   const int64_t channel_weights = a.group_channels * sum.kernelSize();
@@ -195,6 +227,9 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
     runTile(sum, tiling, tile, a, m, m.vectors + worker * tiling.vectors_of_tile,
             m.buffers + worker * tiling.bufferSize());
   });
+  if (results.moments != nullptr) {
+    addParts(m.moments, tiling.tiles_of_group, shape.out_channels, results.moments);
+  }
 }
 
 }  // namespace simaqat::kernels

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "kernels/conv.h"
+#include "kernels/conv_results.h"
 
 namespace simaqat::kernels {
 
@@ -19,6 +20,7 @@ bool quantizedConvFits(const ConvShape& shape);
 // w_scale has one element for each output channel. bias may be null.
 size_t quantizedConvWorkspace(const ConvShape& shape, int threads);
 void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const float* w_scale,
-                   const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
+                   const float* bias, const ConvResults& results, std::byte* workspace,
+                   ThreadPool& pool);
 
 }  // namespace simaqat::kernels

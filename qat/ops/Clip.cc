@@ -36,16 +36,19 @@ void evaluate(const EvalContext& c) {
 }
 
 void block(const Node&, const float* const* in, float* out, int64_t n) {
-  const float* x = in[0];
-  if (const float* lo = in[1]) {
+  const float *x = in[0], *lo = in[1], *hi = in[2];
+  if (lo != nullptr && hi != nullptr) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float low = x[i] < lo[i] ? lo[i] : x[i];
+      out[i] = low > hi[i] ? hi[i] : low;
+    }
+  } else if (lo != nullptr) {
     for (int64_t i = 0; i < n; ++i) out[i] = x[i] < lo[i] ? lo[i] : x[i];
-    x = out;
-  }
-  if (const float* hi = in[2]) {
+  } else if (hi != nullptr) {
     for (int64_t i = 0; i < n; ++i) out[i] = x[i] > hi[i] ? hi[i] : x[i];
-    x = out;
+  } else if (x != out) {
+    std::copy_n(x, n, out);
   }
-  if (x != out) std::copy_n(x, n, out);
 }
 
 void gradient(GradientContext& c) {

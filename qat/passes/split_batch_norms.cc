@@ -16,10 +16,10 @@ Node* split(Graph& graph, Node* node) {
   options.output_count = 8;
   Node* statistics = graph.addNode("simaqat::BatchNormStatistics", node->name(), node->inputs(),
                                    node->rawAttributes().clone(), options);
-  Value* y = graph.add("Sub", node->name(), {node->input(0), statistics->output(kCenter)}, nullptr,
-                       node);
-  y = graph.add("Mul", node->name(), {y, statistics->output(kFactor)}, nullptr, node);
-  y = graph.add("Add", node->name(), {y, statistics->output(kOffset)}, nullptr, node);
+  Value* y = graph.add("simaqat::Normalize", node->name(),
+                       {node->input(0), statistics->output(kCenter), statistics->output(kFactor),
+                        statistics->output(kOffset)},
+                       nullptr, node);
   graph.replaceUses(node->output(0), y);
   for (size_t i = 1; i < 5; ++i) graph.replaceUses(node->output(i), statistics->output(kOffset + i));
   graph.removeNode(node);

@@ -5,8 +5,8 @@
 
 namespace simaqat {
 
-// BatchNormTraining becomes simaqat::BatchNormStatistics and y = (x - center) * factor + offset, the
-// same arithmetic. An observer behind a monotone function of that y (Relu, Clip) need not see y: the
+// BatchNormTraining becomes simaqat::BatchNormStatistics and simaqat::Normalize, the same
+// arithmetic. An observer behind a monotone function of that y (Relu, Clip) need not see y: the
 // range follows from the least and the greatest x of each channel, exactly, since rounding is
 // monotone, too.
 void splitBatchNorms(Graph& graph);

@@ -5,6 +5,7 @@
 #include "qat/autodiff/differentiate.h"
 #include "qat/base/text.h"
 #include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/conv_epilogues.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/fuse_pointwise.h"
@@ -132,6 +133,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "split-batch-norms", splitBatchNorms);
   runPass(graph, "passed-ranges", usePassedRanges);
+  runPass(graph, "conv-epilogues", useConvEpilogues);
   runPass(graph, "dead-code", removeDeadCode);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
@@ -184,6 +186,7 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "conv-epilogues", useConvEpilogues);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;

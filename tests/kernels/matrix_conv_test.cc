@@ -49,12 +49,12 @@ void checkForward(const ConvShape& shape, const Operands& a) {
   std::vector<float> expected(y.size());
   ThreadPool one(1);
   auto reference = dirtyWorkspace(quantizedConvWorkspace(shape, 1));
-  quantizedConv(shape, a.x(), a.w.data(), a.w_scale.data(), a.bias.data(), expected.data(),
+  quantizedConv(shape, a.x(), a.w.data(), a.w_scale.data(), a.bias.data(), {expected.data()},
                 reference.data(), one);
   for (int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
     auto workspace = dirtyWorkspace(matrixConvWorkspace(shape, threads));
-    matrixConv(shape, a.x(), a.w.data(), a.w_scale.data(), a.bias.data(), y.data(),
+    matrixConv(shape, a.x(), a.w.data(), a.w_scale.data(), a.bias.data(), {y.data()},
                workspace.data(), pool);
     CHECK(sameBits(y, expected));
   }

@@ -50,7 +50,7 @@ struct Quantized {
     auto workspace = dirtyWorkspace(quantizedConvWorkspace(shape, threads));
     std::vector<float> y(static_cast<size_t>(sizeOfY(shape)));
     quantizedConv(shape, {x_codes.data(), x_scale, static_cast<float>(zero_point)}, w.data(),
-                  w_scale.data(), bias.data(), y.data(), workspace.data(), pool);
+                  w_scale.data(), bias.data(), {y.data()}, workspace.data(), pool);
     return y;
   }
 

@@ -57,7 +57,7 @@ TEST_CASE("convolutions of quantized values multiply codes") {
   CHECK(equal >= a.size() * 99 / 100);
   // Evaluation as eval runs it.
   const Graph evaluated = buildInference(stored.clone(), Mode::kEvaluate, 4, {});
-  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 3);
+  CHECK(countNodes(evaluated, "simaqat::QuantizingConv") == 3);
   const std::vector<Tensor> as_run = run(evaluated, {x});
   CHECK(as_run[0].identical(after[0]));
 }
@@ -67,7 +67,7 @@ TEST_CASE("a batch that is not known yet hides no convolution") {
   network.replace(network.find("[4,"), 3, "[N,");
   Graph graph = scaffolded(randomTensor({4, 6, 9, 9}, 3), network);
   const Graph evaluated = buildInference(std::move(graph), Mode::kEvaluate, 4, {});
-  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 3);
+  CHECK(countNodes(evaluated, "simaqat::QuantizingConv") == 3);
 }
 
 TEST_CASE("float operands, and what moves values off the grid, stay") {

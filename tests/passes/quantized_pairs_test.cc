@@ -45,7 +45,7 @@ TEST_CASE("pairs and stored weights become FakeQuantize, with the same values") 
 
 TEST_CASE("evaluation of a finalized file multiplies codes") {
   const Graph evaluated = buildInference(finalized({}), Mode::kEvaluate, 4, {});
-  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 2);
+  CHECK(countNodes(evaluated, "simaqat::QuantizingConv") == 2);
   CHECK(countNodes(evaluated, "QuantizeLinear") == 0);
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("weights with one scale multiply codes too") {
   options.weight.per_channel = false;
   const Graph before = finalized(options);
   const Graph evaluated = buildInference(before.clone(), Mode::kEvaluate, 4, {});
-  CHECK(countNodes(evaluated, "simaqat::QuantizedConv") == 2);
+  CHECK(countNodes(evaluated, "simaqat::QuantizingConv") == 2);
   Graph graph = before.clone();
   pairsToFakeQuantize(graph);
   const Tensor x = randomTensor({4, 6, 9, 9}, 7);

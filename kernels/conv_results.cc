@@ -1,0 +1,87 @@
+#include "kernels/conv_results.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/isa.h"
+#include "kernels/wide_sum.h"
+
+namespace simaqat::kernels {
+namespace {
+
+void putCodes(ConvCodes& codes, int64_t at, float* values, int64_t n) {
+  bool has_nan = false;
+  for (int64_t i = 0; i < n; ++i) {
+    const float low = values[i] < codes.lo ? codes.lo : values[i];
+    values[i] = low > codes.hi ? codes.hi : low;
+    has_nan |= values[i] != values[i];
+  }
+  kernels().quantizeUint8(values, n, codes.scale, codes.zero_point, codes.qmin, codes.qmax,
+                          codes.codes + at);
+  if (has_nan) codes.has_nan.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void PartialMoments::add(const float* values, int64_t n) {
+  WideSum first, second;
+  float least = lo, greatest = hi;
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const Double4 low = loadDouble4(values + i), high = loadDouble4(values + i + 4);
+    first.add(low, high);
+    second.add(low * low, high * high);
+  }
+  for (; i < n; ++i) {
+    const double v = values[i];
+    first.add(v);
+    second.add(v * v);
+  }
+  for (i = 0; i < n; ++i) {
+    least = values[i] < least ? values[i] : least;
+    greatest = values[i] > greatest ? values[i] : greatest;
+  }
+  sum += first.total();
+  squares += second.total();
+  lo = least;
+  hi = greatest;
+}
+
+void PartialMoments::add(const PartialMoments& other) {
+  sum += other.sum;
+  squares += other.squares;
+  lo = std::min(lo, other.lo);
+  hi = std::max(hi, other.hi);
+}
+
+void putResults(const ConvResults& results, int64_t at, float* values, int64_t n,
+                PartialMoments* partial) {
+  if (results.codes != nullptr) {
+    putCodes(*results.codes, at, values, n);
+    return;
+  }
+  std::memcpy(results.y + at, values, static_cast<size_t>(n) * sizeof(float));
+  if (partial != nullptr) partial->add(values, n);
+}
+
+void addParts(const PartialMoments* partial, int64_t parts, int64_t channels, double* moments) {
+  for (int64_t c = 0; c < channels; ++c, moments += kMomentsOfChannel) {
+    PartialMoments total;
+    for (int64_t part = 0; part < parts; ++part) total.add(partial[part * channels + c]);
+    moments[0] = total.sum;
+    moments[1] = total.squares;
+    moments[2] = total.lo;
+    moments[3] = total.hi;
+  }
+}
+
+void channelMoments(const float* y, int64_t batch, int64_t channels, int64_t plane, double* moments,
+                    ThreadPool& pool) {
+  pool.run(channels, [&](int64_t c, int) {
+    PartialMoments total;
+    for (int64_t n = 0; n < batch; ++n) total.add(y + (n * channels + c) * plane, plane);
+    addParts(&total, 1, 1, moments + c * kMomentsOfChannel);
+  });
+}
+
+}  // namespace simaqat::kernels
