@@ -10,15 +10,16 @@ namespace simaqat::kernels {
 namespace {
 
 void putCodes(ConvCodes& codes, int64_t at, float* values, int64_t n) {
-  bool has_nan = false;
+  const float lo = codes.lo, hi = codes.hi;
+  uint32_t nan = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const float low = values[i] < codes.lo ? codes.lo : values[i];
-    values[i] = low > codes.hi ? codes.hi : low;
-    has_nan |= values[i] != values[i];
+    const float low = values[i] < lo ? lo : values[i];
+    values[i] = low > hi ? hi : low;
+    nan |= low != low ? 1u : 0u;
   }
   kernels().quantizeUint8(values, n, codes.scale, codes.zero_point, codes.qmin, codes.qmax,
                           codes.codes + at);
-  if (has_nan) codes.has_nan.store(true, std::memory_order_relaxed);
+  if (nan != 0) codes.has_nan.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -95,15 +95,16 @@ struct Arguments {
 constexpr int64_t kVectorsTogether = 8 * kCodeVectors;
 using Results = float[kCodeChannels][kVectorsTogether * kCodeLanes];
 
-// The results of one block's channels at up to kCodeVectors vectors, from their sums.
+// The results of one block's channels at up to kCodeVectors vectors, from their sums. Those of a vector
+// begin at at[v]; lanes behind its width are where the next one's will be.
 void finish(const Arguments& a, const CodeSums& sums, const int32_t* offset, int64_t channel,
-            int64_t channels, int64_t first, int64_t count, Results& results) {
+            int64_t channels, const int64_t* at, int64_t count, Results& results) {
   for (int64_t c = 0; c < channels; ++c) {
     const int64_t o = channel + c;
     const float factor = a.x_scale * a.w_scale[o];
     const float bias = a.bias == nullptr ? 0.0f : a.bias[o];
-    float* to = results[c] + first * kCodeLanes;
-    for (int64_t v = 0; v < count; ++v, to += kCodeLanes) {
+    for (int64_t v = 0; v < count; ++v) {
+      float* to = results[c] + at[v];
       for (int64_t i = 0; i < kCodeLanes; ++i) {
         to[i] = static_cast<float>(sums[c][v][i] - offset[o]) * factor + bias;
       }
@@ -115,15 +116,13 @@ void finish(const Arguments& a, const CodeSums& sums, const int32_t* offset, int
 void put(const Arguments& a, int64_t plane_begin, const PositionVector* vectors, int64_t count,
          float* values, PartialMoments* partial) {
   for (int64_t begin = 0; begin < count;) {
-    int64_t last = begin;
-    while (last + 1 < count && vectors[last].width == kCodeLanes &&
-           vectors[last + 1].target == vectors[last].target + kCodeLanes) {
-      ++last;
-    }
-    const int64_t n = (last - begin) * kCodeLanes + vectors[last].width;
-    putResults(a.results, plane_begin + vectors[begin].target, values + begin * kCodeLanes, n,
-               partial);
-    begin = last + 1;
+    int64_t v = begin;
+    int64_t end = vectors[begin].target;
+    for (; v < count && vectors[v].target == end; ++v) end += vectors[v].width;
+    const int64_t n = end - vectors[begin].target;
+    putResults(a.results, plane_begin + vectors[begin].target, values, n, partial);
+    values += n;
+    begin = v;
   }
 }
 
@@ -160,6 +159,8 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
       for (int64_t first = 0; first < count; first += kVectorsTogether) {
         const int64_t together = std::min(kVectorsTogether, count - first);
         Results results;
+        int64_t at[kVectorsTogether];
+        for (int64_t v = 0, end = 0; v < together; end += vectors[first + v++].width) at[v] = end;
         for (int64_t v = 0; v < together; v += kCodeVectors) {
           product.vectors = std::min(kCodeVectors, together - v);
           for (int64_t i = 0; i < kCodeVectors; ++i) {
@@ -167,7 +168,7 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
           }
           CodeSums sums;
           multiply(product, sums);
-          finish(a, sums, m.offset, channel, channels, v, product.vectors, results);
+          finish(a, sums, m.offset, channel, channels, at + v, product.vectors, results);
         }
         for (int64_t c = 0; c < channels; ++c) {
           put(a, (channel + c) * sum.targetPlane(), vectors + first, together, results[c],
