@@ -19,13 +19,13 @@ namespace simaqat {
 // a weight's looks at the weight as it is, at each step:
 //   "channel_max": scale = max(abs) / qmax
 //   "channel_mse": the scale with the least squared error (range_search.h)
-//   "folded_max": of a weight that ships with one scale: that of the weight with the
-//   BatchNormalization
-//     behind it folded in, a_c W_c, over |a_c| for each channel
+//   "folded_max", "folded_mse": of a weight that ships with one scale: that of the weight with the
+//     BatchNormalization behind it folded in, a_c W_c, over |a_c| for each channel
 //     (qat/ops/internal/FoldedWeightScale.cc)
 //   "tensor_range": the tensor's least and greatest value, affine, one scale for all
 // and either may learn it, from the gradient of the loss:
 //   "lsq": Esser 2020; the zero point is that of a symmetric quantizer
+//   "folded_lsq": the same of the scale of a folded weight, over |a_c| for each channel
 //   "lsq_plus": Bhalgat 2020; the offset is learned too
 //   "fixed": scale and zero point stay as they are
 struct QuantizerSpec {
@@ -71,11 +71,15 @@ struct QuantizerSpec {
   bool followsWeight() const {
     return observer == "channel_max" || observer == "channel_mse" || followsFoldedWeight();
   }
-  bool followsFoldedWeight() const { return observer == "folded_max"; }
+  // And from the BatchNormalization behind it.
+  bool followsFoldedWeight() const {
+    return observer == "folded_max" || observer == "folded_mse" || learnsFoldedScale();
+  }
   // Of what ships.
   bool hasOneScale() const { return !perChannel() || followsFoldedWeight(); }
   bool followsTensor() const { return observer == "tensor_range"; }
-  bool learnsScale() const { return observer == "lsq" || learnsOffset(); }
+  bool learnsScale() const { return observer == "lsq" || learnsFoldedScale() || learnsOffset(); }
+  bool learnsFoldedScale() const { return observer == "folded_lsq"; }
   bool learnsOffset() const { return observer == "lsq_plus"; }
   bool isKnown() const {
     return observesRange() || followsWeight() || followsTensor() || learnsScale() ||

@@ -35,8 +35,10 @@ int64_t stateSize(const QuantizerSpec& spec, size_t input, int64_t channels) {
       return spec.usesHistogram() ? kHistogramBins : 0;
     case kFakeQuantizeHistogramLimit:
       return spec.usesHistogram() ? 1 : 0;
-    default:
+    case kFakeQuantizeOffset:
       return spec.learnsOffset() ? 1 : 0;
+    default:
+      return spec.learnsFoldedScale() ? 1 : 0;
   }
 }
 
@@ -53,7 +55,7 @@ void checkState(const Node& node) {
               typeToString(node.input(0)->type));
   }
   const int64_t channels = spec.perChannel() ? (*shape)[axis].value : 1;
-  for (size_t i = kFakeQuantizeScale; i <= kFakeQuantizeOffset; ++i) {
+  for (size_t i = kFakeQuantizeScale; i <= kFakeQuantizeFoldedScale; ++i) {
     const int64_t expected = stateSize(spec, i, channels);
     if (expected == 0) continue;
     const Value* value = node.input(i);

@@ -10,31 +10,43 @@
 namespace simaqat {
 namespace {
 
-// Where LSQ's scales of a weight start.
-Tensor startOfWeight(const Tensor& weight, const QuantizerSpec& spec, std::vector<int64_t> dims) {
-  Tensor scales(ElementType::kFloat, std::move(dims));
-  int64_t inner = 1;
-  for (size_t k = static_cast<size_t>(spec.axis + 1); k < weight.dims().size(); ++k) {
-    inner *= weight.dims()[k];
-  }
-  if (!spec.perChannel()) inner = std::max<int64_t>(weight.size(), 1);
-  std::vector<double> sums(static_cast<size_t>(scales.size()));
+// mean(|w|) of each channel along the axis; of the whole weight for an axis of -1.
+std::vector<double> meansOf(const Tensor& weight, int64_t axis) {
+  const auto& dims = weight.dims();
+  const int64_t channels = axis < 0 ? 1 : dims[static_cast<size_t>(axis)];
+  int64_t inner = axis < 0 ? std::max<int64_t>(weight.size(), 1) : 1;
+  for (size_t k = static_cast<size_t>(axis + 1); axis >= 0 && k < dims.size(); ++k)
+    inner *= dims[k];
+  std::vector<double> means(static_cast<size_t>(channels));
   for (int64_t i = 0; i < weight.size(); ++i) {
-    sums[static_cast<size_t>(i / inner % scales.size())] += std::fabs(weight.data<float>()[i]);
+    means[static_cast<size_t>(i / inner % channels)] += std::fabs(weight.data<float>()[i]);
   }
-  const double shared = static_cast<double>(weight.size()) / static_cast<double>(scales.size());
-  for (size_t c = 0; c < sums.size(); ++c) {
-    scales.mutableData<float>()[c] = learnedScaleStart(sums[c] / std::max(shared, 1.0), spec.qmax);
+  const double shared = static_cast<double>(weight.size()) / static_cast<double>(channels);
+  for (double& mean : means) mean /= std::max(shared, 1.0);
+  return means;
+}
+
+// Where LSQ's scales of a weight start.
+void startOfWeight(const Graph& graph, const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  std::vector<double> means = meansOf(storedTensor(graph, node.input(0)), spec.axis);
+  if (spec.learnsFoldedScale()) {
+    const std::vector<double> factors = foldedFactors(graph, node);
+    double sum = 0;
+    for (size_t c = 0; c < means.size(); ++c) sum += std::fabs(factors[c]) * means[c];
+    means = {sum / static_cast<double>(means.size())};
   }
-  return scales;
+  Tensor& scales = node.input(learnedScaleInput(spec))->variable->value;
+  for (size_t c = 0; c < means.size(); ++c) {
+    scales.mutableData<float>()[c] = learnedScaleStart(means[c], spec.qmax);
+  }
 }
 
 void refreshLearned(const Graph& graph, Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
-  Variable* scale = node.input(kFakeQuantizeScale)->variable;
   if (isUnset(node)) {
     if (!spec.is_weight || !isStored(node.input(0))) return;
-    scale->value = startOfWeight(storedTensor(graph, node.input(0)), spec, scale->value.dims());
+    startOfWeight(graph, node);
   }
   settleLearned(node);
 }
@@ -80,6 +92,7 @@ void refreshQuantizers(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (!isFakeQuantize(*node)) continue;
     const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.learnsScale()) refreshLearned(graph, *node);
     if (spec.observesRange()) {
       refreshObserved(*node);
     } else if (spec.followsWeight()) {
@@ -89,8 +102,6 @@ void refreshQuantizers(Graph& graph) {
       }
     } else if (spec.followsTensor()) {
       if (isStored(node->input(0))) refreshTensorRange(graph, *node);
-    } else if (spec.learnsScale()) {
-      refreshLearned(graph, *node);
     }
   }
 }

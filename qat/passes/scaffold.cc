@@ -295,7 +295,8 @@ class Scaffolder {
       std::fill_n(tensor.mutableData<float>(), tensor.size(), number);
       return graph_.addVariable(name + "/" + suffix, role, std::move(tensor))->source;
     };
-    const float scale = fixed ? fixed->scale : spec.learnsScale() ? kUnsetScale : 1.0f;
+    const bool learns = spec.learnsScale() && !spec.learnsFoldedScale();
+    const float scale = fixed ? fixed->scale : learns ? kUnsetScale : 1.0f;
     std::vector<Value*> inputs = {value};
     inputs.push_back(parameter("scale", VariableRole::kQuantizerScale, scale));
     inputs.push_back(parameter("zero_point", VariableRole::kQuantizerScale,
@@ -313,7 +314,14 @@ class Scaffolder {
       inputs.resize(kFakeQuantizeOffset);
       inputs.push_back(parameter("offset", VariableRole::kQuantizerScale, 0));
     }
-    if (spec.learnsScale()) inputs[kFakeQuantizeScale]->variable->trainable = true;
+    if (spec.learnsFoldedScale()) {
+      inputs.resize(kFakeQuantizeFoldedScale);
+      inputs.push_back(graph_
+                           .addVariable(name + "/folded_scale", VariableRole::kQuantizerScale,
+                                        Tensor::scalar(kUnsetScale))
+                           ->source);
+    }
+    if (spec.learnsScale()) inputs[learnedScaleInput(spec)]->variable->trainable = true;
     if (spec.learnsOffset()) inputs[kFakeQuantizeOffset]->variable->trainable = true;
     if (before == nullptr) before = nodeBehind(value);
     Graph::NodeOptions node_options;
@@ -375,11 +383,16 @@ class Scaffolder {
     return spec ? specOf(quantizeValue(weight, *spec, std::nullopt, node)) : "";
   }
 
+  static std::string foldedObserver(const std::string& observer) {
+    if (observer == "lsq") return "folded_lsq";
+    return observer == "channel_mse" ? "folded_mse" : "folded_max";
+  }
+
   // One scale for a weight with a BatchNormalization folded in is that of the folded weight.
   std::optional<QuantizerSpec> weightSpec(const Node& node) const {
     if (!hasBiasByChannel(node)) return std::nullopt;
     std::optional<QuantizerSpec> spec = policy_.weightSpec(node);
-    if (!spec || spec->perChannel() || spec->observer != "channel_max") return spec;
+    if (!spec || spec->perChannel()) return spec;
     const QuantizationTraits& traits = node.op().quantization;
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
     const Node* batch_norm = batchNormBehind(graph_, node);
@@ -389,7 +402,7 @@ class Scaffolder {
         [&](const Use& use) { return use.node != &node && !isFakeQuantize(*use.node); });
     if (is_shared) return spec;
     spec->axis = traits.weight_axis(node);
-    spec->observer = "folded_max";
+    spec->observer = foldedObserver(spec->observer);
     return spec;
   }
 

@@ -110,6 +110,25 @@ TEST_CASE("gamma of every kind") {
   check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "gamma", std::vector<float>(8, 0)); });
 }
 
+TEST_CASE("gamma of every kind, and one scale for the weight") {
+  for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
+    for (const int64_t bits : {4, 8}) {
+      INFO(observer << " with " << bits << " bits");
+      ScaffoldOptions options;
+      options.weight.observer = observer;
+      options.weight.bits = bits;
+      options.weight.per_channel = false;
+      const auto with = [&](const std::vector<float>& gamma) {
+        check(
+            kConvBatchNormRelu, [&](Graph& g) { setElements(g, "gamma", gamma); }, options);
+      };
+      with({-1, -2, 1, -1, 0, 2, -3, 1});
+      with({1e-9f, -1e-9f, 1e-20f, -1e-30f, 1e-38f, 1e-42f, 1e-6f, 1});
+      with(std::vector<float>(8, 0));
+    }
+  }
+}
+
 TEST_CASE("variances and weights of every size") {
   check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "var", {0, 1e-12f, 1e6f, 1e12f, 1}); });
   check(kConvBatchNormRelu,
