@@ -33,6 +33,10 @@ struct QuantizerSpec {
   int64_t qmax = 255;
   // The output-channel axis for one scale per channel; -1 for one scale per tensor.
   int64_t axis = -1;
+  // More than 1 of the weight [Cin, Cout / groups, ...] of a ConvTranspose, with axis 1. Channels
+  // of different groups share an index along the axis, so that each [Cin, Cout / groups] has a
+  // scale.
+  int64_t groups = 1;
   // Of a weight, and not of an activation, whose dimension 0 counts samples.
   bool is_weight = false;
   // The zero point is in the middle of the codes, whatever the range: 0 where they are signed.
@@ -50,6 +54,7 @@ struct QuantizerSpec {
     visit.required("qmin", self.qmin);
     visit.required("qmax", self.qmax);
     visit("axis", self.axis);
+    visit("groups", self.groups);
     visit("is_weight", self.is_weight);
     visit("symmetric", self.symmetric);
     visit("observer", self.observer);
@@ -98,6 +103,12 @@ bool operator==(const QuantizerSpec& a, const QuantizerSpec& b);
 
 QuantizerSpec activationQuantizer();
 QuantizerSpec weightQuantizer(int64_t axis);
+
+// The dimensions of the scales of a tensor of these dimensions, which broadcast against it: [C, 1,
+// 1] for axis 0, [Cin, Cout / groups, 1] with groups, [] for one scale.
+std::vector<int64_t> scaleDims(const QuantizerSpec& spec, Span<const int64_t> dims);
+// The output channel that the i-th of these scales is about.
+int64_t channelOfScale(const QuantizerSpec& spec, Span<const int64_t> dims, int64_t i);
 
 // The opset from which on QuantizeLinear and DequantizeLinear take codes of the type.
 int firstOpsetOf(ElementType codes);

@@ -123,7 +123,8 @@ std::optional<QuantizerSpec> QuantizerPolicy::weightSpec(const Node& node) const
   const QuantizerChoice asked = weight(node);
   const int64_t axis = node.op().quantization.weight_axis(node);
   if (axis < 0 || !asked.quantize.value_or(true)) return std::nullopt;
-  QuantizerSpec spec = weightQuantizer(asked.per_channel.value_or(true) ? axis : -1);
+  const bool per_channel = asked.per_channel.value_or(true) && weightGroups(node) == 1;
+  QuantizerSpec spec = weightQuantizer(per_channel ? axis : -1);
   setWeightBits(spec, asked.bits.value_or(8));
   applyObserver(asked, spec);
   return spec;

@@ -68,7 +68,8 @@ class QuantizerPolicy {
   bool wantsOutput(const Node& node) const { return activation(node).quantize.value_or(true); }
   bool wantsWeight(const Node& node) const { return weight(node).quantize.value_or(true); }
 
-  // Nothing where the node's weight has no axis of output channels, or stays float.
+  // Nothing where the node's weight has no axis of output channels, or stays float; one scale for
+  // the whole where groups share the axis.
   std::optional<QuantizerSpec> weightSpec(const Node& node) const;
   // What overrides say, where they do.
   std::optional<int64_t> overriddenWeightBits(const Node& node) const;

@@ -10,18 +10,19 @@
 namespace simaqat {
 namespace {
 
-// mean(|w|) of each channel along the axis; of the whole weight for an axis of -1.
-std::vector<double> meansOf(const Tensor& weight, int64_t axis) {
-  const auto& dims = weight.dims();
-  const int64_t channels = axis < 0 ? 1 : dims[static_cast<size_t>(axis)];
-  int64_t inner = axis < 0 ? std::max<int64_t>(weight.size(), 1) : 1;
-  for (size_t k = static_cast<size_t>(axis + 1); axis >= 0 && k < dims.size(); ++k)
-    inner *= dims[k];
-  std::vector<double> means(static_cast<size_t>(channels));
-  for (int64_t i = 0; i < weight.size(); ++i) {
-    means[static_cast<size_t>(i / inner % channels)] += std::fabs(weight.data<float>()[i]);
+// mean(|w|) of what each scale is for.
+std::vector<double> meansOf(const Tensor& weight, const QuantizerSpec& spec) {
+  int64_t scales = 1;
+  for (int64_t dim : scaleDims(spec, weight.dims())) scales *= dim;
+  int64_t inner = 1;
+  for (size_t k = static_cast<size_t>(spec.axis + 1); k < weight.dims().size(); ++k) {
+    inner *= weight.dims()[k];
   }
-  const double shared = static_cast<double>(weight.size()) / static_cast<double>(channels);
+  std::vector<double> means(static_cast<size_t>(scales));
+  for (int64_t i = 0; i < weight.size(); ++i) {
+    means[static_cast<size_t>(i / inner % scales)] += std::fabs(weight.data<float>()[i]);
+  }
+  const double shared = static_cast<double>(weight.size()) / static_cast<double>(scales);
   for (double& mean : means) mean /= std::max(shared, 1.0);
   return means;
 }
@@ -29,11 +30,15 @@ std::vector<double> meansOf(const Tensor& weight, int64_t axis) {
 // Where LSQ's scales of a weight start.
 void startOfWeight(const Graph& graph, const Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
-  std::vector<double> means = meansOf(storedTensor(graph, node.input(0)), spec.axis);
+  const Tensor weight = storedTensor(graph, node.input(0));
+  std::vector<double> means = meansOf(weight, spec);
   if (spec.learnsFoldedScale()) {
     const std::vector<double> factors = foldedFactors(graph, node);
     double sum = 0;
-    for (size_t c = 0; c < means.size(); ++c) sum += std::fabs(factors[c]) * means[c];
+    for (size_t i = 0; i < means.size(); ++i) {
+      const int64_t channel = channelOfScale(spec, weight.dims(), static_cast<int64_t>(i));
+      sum += std::fabs(factors[static_cast<size_t>(channel)]) * means[i];
+    }
     means = {sum / static_cast<double>(means.size())};
   }
   Tensor& scales = node.input(learnedScaleInput(spec))->variable->value;

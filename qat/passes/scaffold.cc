@@ -148,7 +148,8 @@ class Scaffolder {
     if (!policy_.wantsWeight(node)) return "- off by the recipe";
     if (!hasBiasByChannel(node)) return "- its bias is not one stored number a channel";
     if (isWeightInFloat(node)) return "- ONNX Runtime uses it in float";
-    return traits.weight_axis(node) < 0 ? "- no axis of its output channels" : "";
+    if (traits.weight_axis(node) < 0) return "- no axis of its output channels";
+    return weightSpec(node) ? "" : "- several nodes share it";
   }
 
   // One that folds into the node in front does not stay.
@@ -284,11 +285,7 @@ class Scaffolder {
     const std::string name = value->name();
     if (fixed) spec.observer = "fixed";
     std::vector<int64_t> dims;
-    if (spec.perChannel()) {
-      const std::vector<int64_t> weight = value->type.dims();
-      dims.assign(weight.size(), 1);
-      dims[static_cast<size_t>(spec.axis)] = weight[static_cast<size_t>(spec.axis)];
-    }
+    if (spec.perChannel()) dims = scaleDims(spec, value->type.dims());
     const auto parameter = [&](const char* suffix, VariableRole role, float number) {
       Tensor tensor(ElementType::kFloat,
                     role == VariableRole::kObserverRange ? std::vector<int64_t>{} : dims);
@@ -400,8 +397,11 @@ class Scaffolder {
     const bool is_shared = std::any_of(
         weight->uses().begin(), weight->uses().end(),
         [&](const Use& use) { return use.node != &node && !isFakeQuantize(*use.node); });
-    if (is_shared) return spec;
+    const int64_t groups = weightGroups(node);
+    // Folded, it would have a scale for each channel, and an axis of them is not there with groups.
+    if (is_shared) return groups == 1 ? spec : std::nullopt;
     spec->axis = traits.weight_axis(node);
+    spec->groups = groups;
     spec->observer = foldedObserver(spec->observer);
     return spec;
   }

@@ -328,13 +328,30 @@ std::string convTranspose(int groups) {
 TEST_CASE("ConvTranspose with a BatchNormalization") {
   const auto edit = [](Graph& g) { setElements(g, "gamma", {0, -1, 2, 1e-20f, -3, 1}); };
   for (const bool per_channel : {true, false}) {
-    ScaffoldOptions options;
-    options.weight.per_channel = per_channel;
-    check(convTranspose(1), {}, options);
-    check(convTranspose(1), edit, options);
-    // In float.
-    check(convTranspose(2), edit, options);
+    for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
+      INFO(observer);
+      ScaffoldOptions options;
+      options.weight.per_channel = per_channel;
+      options.weight.observer = observer;
+      for (const int groups : {1, 2}) {
+        check(convTranspose(groups), {}, options);
+        check(convTranspose(groups), edit, options);
+      }
+    }
   }
+}
+
+TEST_CASE("ConvTranspose with groups and no BatchNormalization, or one that stays") {
+  check(R"(
+    input %x : float[N, 4, 5, 5]
+    weight %w : float[4, 3, 3, 3] = [...]
+    weight %b : float[6] = [...]
+    %c = ConvTranspose(%x, %w, %b) {group = 2}
+    %y = Relu(%c)
+    output y = %y)");
+  ScaffoldOptions options;
+  options.overrides = {quantized("BatchNormalization", "", false)};
+  check(convTranspose(2), {}, options);
 }
 
 TEST_CASE("attention with masks of every kind") {

@@ -126,6 +126,53 @@ TEST_CASE("lsq learns one scale of the folded weight, which ships") {
   CHECK(result.codes == std::vector<int>{2, -1, -7, -7, 0, 0});
 }
 
+TEST_CASE("scales of the kernels of a ConvTranspose with groups follow their channel's factor") {
+  for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
+    INFO(observer);
+    Graph graph = parse(R"(
+    input %x : float[N, 4, 3]
+    weight %w : float[4, 3, 2] = [...]
+    weight %g : float[6] = [1, -2, 4, 0, 16, 32]
+    weight %b : float[6] = [0, ...]
+    batch_norm_statistic %m : float[6] = [0, ...]
+    batch_norm_statistic %v : float[6] = [1, ...]
+    %c = ConvTranspose(%x, %w) {group = 2}
+    %y = BatchNormalization(%c, %g, %b, %m, %v) {epsilon = 0.0}
+    output y = %y)");
+    graph.findVariable("w")->value = randomTensor({4, 3, 2}, 1);
+    ScaffoldOptions options;
+    options.weight.observer = observer;
+    options.weight.bits = 4;
+    scaffold(graph, options);
+    calibrate(graph, {randomTensor({4, 4, 3}, 3)});
+    const std::vector<float> scales = stored(graph, "w/scale");
+    REQUIRE(scales.size() == 12);
+    // Rows 0 and 1 are of channels 0 to 2, rows 2 and 3 of channels 3 to 5.
+    for (size_t row = 0; row < 4; ++row) {
+      for (size_t k = 0; k < 3; ++k) {
+        const size_t channel = row / 2 * 3 + k;
+        if (channel == 3) continue;
+        const float factor = std::fabs(stored(graph, "g")[channel]);
+        CHECK(scales[row * 3 + k] * factor == Catch::Approx(scales[0]));
+      }
+    }
+    double sum = 0;
+    float most = 0;
+    for (size_t i = 0; i < 24; ++i) {
+      const float folded =
+          std::fabs(stored(graph, "w")[i] * stored(graph, "g")[i / 12 * 3 + i / 2 % 3]);
+      sum += folded;
+      most = std::max(most, folded);
+    }
+    if (observer == std::string("lsq")) {
+      CHECK(scales[0] == Catch::Approx(learnedScaleStart(sum / 24, 7)));
+    } else {
+      CHECK(scales[0] <= 1.00001f * most / 7);
+      CHECK(scales[0] >= 0.29f * most / 7);
+    }
+  }
+}
+
 TEST_CASE("no division by gamma, where all of it is 0") {
   for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
     Graph graph = prepared(observer, 8);

@@ -17,7 +17,7 @@ void infer(InferContext& c) { c.setOutput(0, c.input(0).element, c.input(0).shap
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec);
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.in(0).data<T>();
@@ -36,7 +36,7 @@ void evaluate(const EvalContext& c) {
 
 void kernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec);
   const float* scale = c.in(1).data<float>();
   const float* zero = c.in(2).data<float>();
   const auto qmin = static_cast<float>(spec.qmin);

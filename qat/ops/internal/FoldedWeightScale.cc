@@ -22,17 +22,28 @@ namespace {
 enum Input { kW, kGamma, kVariance, kEpsilon, kLearned };
 
 void infer(InferContext& c) {
-  c.setOutput(0, c.input(kW).element,
-              toShape(scaleDims(c.input(kW).dims(), c.node.attributes<QuantizerSpec>().axis)));
+  const auto& spec = c.node.attributes<QuantizerSpec>();
+  const std::vector<int64_t> dims = c.input(kW).dims();
+  const Shape scales = toShape(scaleDims(spec, dims));
+  c.setOutput(0, c.input(kW).element, scales);
+  int64_t count = 1;
+  for (const Dim& dim : scales) count *= dim.value;
+  const int64_t channels = channelOfScale(spec, dims, count - 1) + 1;
+  if (c.input(kGamma).size() != channels || c.input(kVariance).size() != channels) {
+    c.node.fail("the weight has {} output channels, the BatchNormalization behind it {}", channels,
+                c.input(kGamma).size());
+  }
 }
 
-// |a_c|
+// |a_c| of each scale's channel.
 std::vector<float> factorsOf(const EvalContext& c) {
+  const auto& spec = c.node.attributes<QuantizerSpec>();
   const float epsilon = *c.in(kEpsilon).data<float>();
-  std::vector<float> factors(static_cast<size_t>(c.in(kGamma).size));
-  for (size_t ch = 0; ch < factors.size(); ++ch) {
-    factors[ch] = std::fabs(c.in(kGamma).data<float>()[ch]) /
-                  std::sqrt(c.in(kVariance).data<float>()[ch] + epsilon);
+  std::vector<float> factors(static_cast<size_t>(c.out().size));
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const int64_t ch = channelOfScale(spec, c.in(kW).dims, static_cast<int64_t>(i));
+    factors[i] = std::fabs(c.in(kGamma).data<float>()[ch]) /
+                 std::sqrt(c.in(kVariance).data<float>()[ch] + epsilon);
   }
   return factors;
 }
@@ -41,7 +52,7 @@ std::vector<float> factorsOf(const EvalContext& c) {
 // W_c at scales over |a_c|, times a_c^2; one without a scale has nothing that ships.
 float folded(const EvalContext& c, const std::vector<float>& factors, float largest) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(kW), c.out().size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(kW), c.out().size, spec);
   std::vector<ScaleErrors> errors(factors.size());
   c.pool.run(layout.channels, [&](int64_t ch, int) {
     const auto channel = static_cast<size_t>(ch);
@@ -60,7 +71,7 @@ float folded(const EvalContext& c, const std::vector<float>& factors, float larg
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(kW), c.out().size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(kW), c.out().size, spec);
   const std::vector<float> factors = factorsOf(c);
   float* scale = c.out().data<float>();
   kernels::channelAbsMax(c.in(kW).data<float>(), layout.outer, layout.channels, layout.inner, scale,

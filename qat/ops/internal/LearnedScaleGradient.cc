@@ -84,7 +84,7 @@ class Formula {
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec);
   const float* dy = c.in(0).data<float>();
   const float* x = c.in(1).data<float>();
   const int64_t elements = layout.outer * layout.inner;
