@@ -119,6 +119,11 @@ std::optional<int64_t> QuantizerPolicy::overriddenWeightBits(const Node& node) c
   return choice(titlesOf(node), &QuantizationOverride::weight, {}).bits;
 }
 
+std::optional<int64_t> QuantizerPolicy::overriddenActivationBits(
+    const std::vector<const Node*>& fused) const {
+  return choice(titlesOf(fused), &QuantizationOverride::activation, {}).bits;
+}
+
 std::optional<QuantizerSpec> QuantizerPolicy::weightSpec(const Node& node) const {
   const QuantizerChoice asked = weight(node);
   const int64_t axis = node.op().quantization.weight_axis(node);

@@ -73,6 +73,7 @@ class QuantizerPolicy {
   std::optional<QuantizerSpec> weightSpec(const Node& node) const;
   // What overrides say, where they do.
   std::optional<int64_t> overriddenWeightBits(const Node& node) const;
+  std::optional<int64_t> overriddenActivationBits(const std::vector<const Node*>& fused) const;
 
   // The overrides that match have an effect.
   void noteActivation(const std::vector<const Node*>& fused);
