@@ -35,7 +35,9 @@ class PrepareCommand : public Command {
            "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n"
            "  simaqat prepare model.onnx -o prepared.onnx --data data.json --size-budget 200000 "
            "\\\n"
-           "      --write-recipe widths.json\n\n"
+           "      --write-recipe widths.json\n"
+           "  simaqat prepare model.onnx -o prepared.onnx --data data.json \\\n"
+           "      --size-budget 200000 --activation-budget 60000\n\n"
            "A recipe: {\"overrides\": [{\"node\": \"/head/*\", \"quantize\": false}]}";
   }
   void declare(OptionSet& set) override {

@@ -35,6 +35,10 @@ Node* foldedBatchNorm(const Node& fake_quantize) {
   }
 }
 
+FakeQuantizeInput learnedScaleInput(const QuantizerSpec& spec) {
+  return spec.learnsFoldedScale() ? kFakeQuantizeFoldedScale : kFakeQuantizeScale;
+}
+
 bool isUnset(const Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
   const auto first = [&](FakeQuantizeInput i) {
@@ -43,12 +47,12 @@ bool isUnset(const Node& node) {
   if (spec.observesRange()) {
     return isUnsetRange(first(kFakeQuantizeRangeMin), first(kFakeQuantizeRangeMax));
   }
-  return spec.learnsScale() && first(kFakeQuantizeScale) == kUnsetScale;
+  return spec.learnsScale() && first(learnedScaleInput(spec)) == kUnsetScale;
 }
 
 void settleLearned(Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
-  Tensor& scales = node.input(kFakeQuantizeScale)->variable->value;
+  Tensor& scales = node.input(learnedScaleInput(spec))->variable->value;
   float* scale = scales.mutableData<float>();
   const float limit = learnedScaleLimit(spec);
   for (int64_t c = 0; c < scales.size(); ++c) scale[c] = std::min(std::fabs(scale[c]), limit);

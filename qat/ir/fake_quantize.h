@@ -15,7 +15,8 @@ enum FakeQuantizeInput {
   kFakeQuantizeRangeMax,
   kFakeQuantizeHistogram,  // range_search.h
   kFakeQuantizeHistogramLimit,
-  kFakeQuantizeOffset,  // lsq_plus: the value of code qmin
+  kFakeQuantizeOffset,       // lsq_plus: the value of code qmin
+  kFakeQuantizeFoldedScale,  // folded_lsq: the one scale, of which those of the channels are made
 };
 
 bool isFakeQuantize(const Node& node);
@@ -26,6 +27,9 @@ Node* batchNormBehind(const Graph& graph, const Node& node);
 // The one behind the only node that uses a weight's quantizer, a StopGradient between them or not;
 // or null.
 Node* foldedBatchNorm(const Node& fake_quantize);
+
+// Where the scale is that a quantizer learns.
+FakeQuantizeInput learnedScaleInput(const QuantizerSpec& spec);
 
 // Whether nothing has set an observed range or a learned scale yet, by the variables' values.
 bool isUnset(const Node& fake_quantize);

@@ -127,6 +127,11 @@ void PortableNode::fail(const std::string& message) const {
 
 // ---- OpRegistry ----------------------------------------------------------------------------
 
+int64_t weightGroups(const Node& node) {
+  const auto groups = node.op().quantization.weight_groups;
+  return groups == nullptr ? 1 : groups(node);
+}
+
 bool sharesQuantizer(const Node& node) {
   const QuantizationTraits& traits = node.op().quantization;
   if (traits.output != OutputQuantization::kShares) return false;

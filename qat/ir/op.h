@@ -172,10 +172,12 @@ struct QuantizationTraits {
   // Which activations and BatchNormalizations may follow with no quantizer between.
   bool fuses_batch_norm = false;
   bool fuses_activation = false;
-  // Where the weight is and which of its axes counts output channels (-1: per tensor only).
+  // Where the weight is and which of its axes counts output channels (-1: none).
   int weight_input = -1;
   int bias_input = -1;
   int64_t (*weight_axis)(const Node&) = nullptr;
+  // Where that axis counts the channels of each of several groups of axis 0: how many.
+  int64_t (*weight_groups)(const Node&) = nullptr;
 };
 
 // ---- Elementwise operators -----------------------------------------------------------------
@@ -302,6 +304,9 @@ struct OpDefinition {
 
 // Whether the node's outputs lie on the grid of its input 0.
 bool sharesQuantizer(const Node& node);
+
+// How many groups of a quantized weight count their output channels each by itself.
+int64_t weightGroups(const Node& node);
 
 // Arithmetic operations of a node with static types, a multiply-add counted as two.
 double operationsOf(const Node& node);

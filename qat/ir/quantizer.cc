@@ -41,7 +41,7 @@ std::string QuantizerSpec::toString() const {
 
 bool operator==(const QuantizerSpec& a, const QuantizerSpec& b) {
   const auto fields = [](const QuantizerSpec& s) {
-    return std::tie(s.qmin, s.qmax, s.axis, s.is_weight, s.symmetric, s.observer,
+    return std::tie(s.qmin, s.qmax, s.axis, s.groups, s.is_weight, s.symmetric, s.observer,
                     s.averaging_constant, s.percentile, s.upper_bound);
   };
   return fields(a) == fields(b);
@@ -57,6 +57,22 @@ QuantizerSpec weightQuantizer(int64_t axis) {
   spec.symmetric = true;
   spec.observer = "channel_max";
   return spec;
+}
+
+std::vector<int64_t> scaleDims(const QuantizerSpec& spec, Span<const int64_t> dims) {
+  if (!spec.perChannel()) return {};
+  std::vector<int64_t> result(dims.size(), 1);
+  const auto axis = static_cast<size_t>(spec.axis);
+  result[axis] = dims[axis];
+  if (spec.groups > 1) result[0] = dims[0];
+  return result;
+}
+
+int64_t channelOfScale(const QuantizerSpec& spec, Span<const int64_t> dims, int64_t i) {
+  if (spec.groups == 1) return i;
+  const int64_t in_group = dims[1];
+  const int64_t group = i / in_group / (dims[0] / spec.groups);
+  return group * in_group + i % in_group;
 }
 
 int firstOpsetOf(ElementType codes) {

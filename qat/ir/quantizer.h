@@ -19,13 +19,13 @@ namespace simaqat {
 // a weight's looks at the weight as it is, at each step:
 //   "channel_max": scale = max(abs) / qmax
 //   "channel_mse": the scale with the least squared error (range_search.h)
-//   "folded_max": of a weight that ships with one scale: that of the weight with the
-//   BatchNormalization
-//     behind it folded in, a_c W_c, over |a_c| for each channel
+//   "folded_max", "folded_mse": of a weight that ships with one scale: that of the weight with the
+//     BatchNormalization behind it folded in, a_c W_c, over |a_c| for each channel
 //     (qat/ops/internal/FoldedWeightScale.cc)
 //   "tensor_range": the tensor's least and greatest value, affine, one scale for all
 // and either may learn it, from the gradient of the loss:
 //   "lsq": Esser 2020; the zero point is that of a symmetric quantizer
+//   "folded_lsq": the same of the scale of a folded weight, over |a_c| for each channel
 //   "lsq_plus": Bhalgat 2020; the offset is learned too
 //   "fixed": scale and zero point stay as they are
 struct QuantizerSpec {
@@ -33,6 +33,10 @@ struct QuantizerSpec {
   int64_t qmax = 255;
   // The output-channel axis for one scale per channel; -1 for one scale per tensor.
   int64_t axis = -1;
+  // More than 1 of the weight [Cin, Cout / groups, ...] of a ConvTranspose, with axis 1. Channels
+  // of different groups share an index along the axis, so that each [Cin, Cout / groups] has a
+  // scale.
+  int64_t groups = 1;
   // Of a weight, and not of an activation, whose dimension 0 counts samples.
   bool is_weight = false;
   // The zero point is in the middle of the codes, whatever the range: 0 where they are signed.
@@ -50,6 +54,7 @@ struct QuantizerSpec {
     visit.required("qmin", self.qmin);
     visit.required("qmax", self.qmax);
     visit("axis", self.axis);
+    visit("groups", self.groups);
     visit("is_weight", self.is_weight);
     visit("symmetric", self.symmetric);
     visit("observer", self.observer);
@@ -71,11 +76,15 @@ struct QuantizerSpec {
   bool followsWeight() const {
     return observer == "channel_max" || observer == "channel_mse" || followsFoldedWeight();
   }
-  bool followsFoldedWeight() const { return observer == "folded_max"; }
+  // And from the BatchNormalization behind it.
+  bool followsFoldedWeight() const {
+    return observer == "folded_max" || observer == "folded_mse" || learnsFoldedScale();
+  }
   // Of what ships.
   bool hasOneScale() const { return !perChannel() || followsFoldedWeight(); }
   bool followsTensor() const { return observer == "tensor_range"; }
-  bool learnsScale() const { return observer == "lsq" || learnsOffset(); }
+  bool learnsScale() const { return observer == "lsq" || learnsFoldedScale() || learnsOffset(); }
+  bool learnsFoldedScale() const { return observer == "folded_lsq"; }
   bool learnsOffset() const { return observer == "lsq_plus"; }
   bool isKnown() const {
     return observesRange() || followsWeight() || followsTensor() || learnsScale() ||
@@ -94,6 +103,12 @@ bool operator==(const QuantizerSpec& a, const QuantizerSpec& b);
 
 QuantizerSpec activationQuantizer();
 QuantizerSpec weightQuantizer(int64_t axis);
+
+// The dimensions of the scales of a tensor of these dimensions, which broadcast against it: [C, 1,
+// 1] for axis 0, [Cin, Cout / groups, 1] with groups, [] for one scale.
+std::vector<int64_t> scaleDims(const QuantizerSpec& spec, Span<const int64_t> dims);
+// The output channel that the i-th of these scales is about.
+int64_t channelOfScale(const QuantizerSpec& spec, Span<const int64_t> dims, int64_t i);
 
 // The opset from which on QuantizeLinear and DequantizeLinear take codes of the type.
 int firstOpsetOf(ElementType codes);

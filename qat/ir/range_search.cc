@@ -166,6 +166,10 @@ Range leastDivergenceRange(const QuantizerSpec& spec, const float* counts, float
   return best;
 }
 
+float candidateScale(float largest, size_t candidate) {
+  return largest * (static_cast<float>(100 - candidate) / 100.0f);
+}
+
 }  // namespace
 
 float histogramLimit(float max_abs) {
@@ -199,12 +203,12 @@ Range rangeOfHistogram(const QuantizerSpec& spec, const float* counts, float lim
                                 : leastDivergenceRange(spec, counts, limit);
 }
 
-float scaleOfLeastError(const QuantizerSpec& spec, const float* values, int64_t outer,
-                        int64_t stride, int64_t inner, float largest) {
-  double least = std::numeric_limits<double>::infinity();
-  float best = largest;
-  for (int percent = 100; percent >= 30; --percent) {
-    const float scale = largest * (static_cast<float>(percent) / 100.0f);
+ScaleErrors errorsOfScales(const QuantizerSpec& spec, const float* values, int64_t outer,
+                           int64_t stride, int64_t inner, float largest) {
+  ScaleErrors errors;
+  errors.fill(std::numeric_limits<double>::infinity());
+  for (size_t candidate = 0; candidate < kScaleCandidates; ++candidate) {
+    const float scale = candidateScale(largest, candidate);
     if (!(scale >= std::numeric_limits<float>::min())) break;
     double error = 0;
     for (int64_t row = 0; row < outer; ++row) {
@@ -215,12 +219,19 @@ float scaleOfLeastError(const QuantizerSpec& spec, const float* values, int64_t 
         error += distance * distance;
       }
     }
-    if (error < least) {
-      least = error;
-      best = scale;
-    }
+    errors[candidate] = error;
   }
-  return best;
+  return errors;
+}
+
+float scaleOfLeastError(const ScaleErrors& errors, float largest) {
+  const auto least = std::min_element(errors.begin(), errors.end()) - errors.begin();
+  return candidateScale(largest, static_cast<size_t>(least));
+}
+
+float scaleOfLeastError(const QuantizerSpec& spec, const float* values, int64_t outer,
+                        int64_t stride, int64_t inner, float largest) {
+  return scaleOfLeastError(errorsOfScales(spec, values, outer, stride, inner, largest), largest);
 }
 
 float learnedScaleStart(double mean_abs, int64_t largest_code) {

@@ -1,6 +1,7 @@
 // Ranges chosen by what quantization to them costs, from histograms and from weights.
 #pragma once
 
+#include <array>
 #include <cmath>
 
 #include "qat/ir/quantizer.h"
@@ -41,8 +42,16 @@ struct Range {
 // An unset range where the histogram is empty.
 Range rangeOfHistogram(const QuantizerSpec& spec, const float* counts, float limit);
 
-// Of a symmetric quantizer, the scale among 0.30, 0.31, ... 1.00 of `largest` with the least squared
-// error over the values [outer, inner], `stride` from one row to the next.
+// The squared errors of a symmetric quantizer over the values [outer, inner], `stride` from one row
+// to the next, with 1.00, 0.99, ... 0.30 of the scale `largest`; infinite where that is too small
+// for one.
+constexpr size_t kScaleCandidates = 71;
+using ScaleErrors = std::array<double, kScaleCandidates>;
+ScaleErrors errorsOfScales(const QuantizerSpec& spec, const float* values, int64_t outer,
+                           int64_t stride, int64_t inner, float largest);
+// Of these parts of `largest` the one with the least error; of equals the greatest.
+float scaleOfLeastError(const ScaleErrors& errors, float largest);
+// Of the values themselves.
 float scaleOfLeastError(const QuantizerSpec& spec, const float* values, int64_t outer,
                         int64_t stride, int64_t inner, float largest);
 

@@ -76,7 +76,7 @@ void declareAttributes(onnx::FunctionProto& function) {
 
 void defineFakeQuantize(onnx::FunctionProto& function) {
   for (const char* input : {"x", "scale", "zero_point", "range_min", "range_max", "histogram",
-                            "histogram_limit", "offset"}) {
+                            "histogram_limit", "offset", "folded_scale"}) {
     function.add_input(input);
   }
   declareAttributes<QuantizerSpec>(function);

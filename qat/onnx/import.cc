@@ -103,7 +103,8 @@ class Importer {
       } else if (name == "simaqat::FakeQuantize") {
         mark(node, kFakeQuantizeScale, kFakeQuantizeRangeMin, VariableRole::kQuantizerScale);
         mark(node, kFakeQuantizeRangeMin, kFakeQuantizeOffset, VariableRole::kObserverRange);
-        mark(node, kFakeQuantizeOffset, kFakeQuantizeOffset + 1, VariableRole::kQuantizerScale);
+        mark(node, kFakeQuantizeOffset, kFakeQuantizeFoldedScale + 1,
+             VariableRole::kQuantizerScale);
       }
     }
     return roles;

@@ -123,9 +123,9 @@ OpDefinition defineConvTranspose() {
   op.quantization.fuses_activation = true;
   op.quantization.weight_input = 1;
   op.quantization.bias_input = 2;
-  // With groups, one slice along the axis is of several output channels.
-  op.quantization.weight_axis = [](const Node& node) -> int64_t {
-    return node.attributes<ConvTransposeAttributes>().group == 1 ? 1 : -1;
+  op.quantization.weight_axis = [](const Node&) -> int64_t { return 1; };
+  op.quantization.weight_groups = [](const Node& node) -> int64_t {
+    return node.attributes<ConvTransposeAttributes>().group;
   };
   op.examples = examples;
   return op;

@@ -23,11 +23,11 @@ void checkSpec(const Node& node) {
 }
 
 // How many numbers a quantizer keeps at an input; 0 where it keeps nothing there.
-int64_t stateSize(const QuantizerSpec& spec, size_t input, int64_t channels) {
+int64_t stateSize(const QuantizerSpec& spec, size_t input, int64_t scales) {
   switch (input) {
     case kFakeQuantizeScale:
     case kFakeQuantizeZeroPoint:
-      return channels;
+      return scales;
     case kFakeQuantizeRangeMin:
     case kFakeQuantizeRangeMax:
       return spec.observesRange() ? 1 : 0;
@@ -35,8 +35,34 @@ int64_t stateSize(const QuantizerSpec& spec, size_t input, int64_t channels) {
       return spec.usesHistogram() ? kHistogramBins : 0;
     case kFakeQuantizeHistogramLimit:
       return spec.usesHistogram() ? 1 : 0;
-    default:
+    case kFakeQuantizeOffset:
       return spec.learnsOffset() ? 1 : 0;
+    default:
+      return spec.learnsFoldedScale() ? 1 : 0;
+  }
+}
+
+// Where each dimension that they depend on is known.
+int64_t scaleCount(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  std::vector<int64_t> dims;
+  for (size_t k = 0; spec.perChannel() && k < node.input(0)->type.rank(); ++k) {
+    dims.push_back((*node.input(0)->type.shape)[k].value);
+  }
+  int64_t count = 1;
+  for (int64_t dim : scaleDims(spec, dims)) count *= dim;
+  return count;
+}
+
+// The weight of a ConvTranspose with groups.
+void checkGroups(const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  if (spec.groups == 1) return;
+  const TensorType& type = node.input(0)->type;
+  const bool fits =
+      spec.groups > 1 && spec.axis == 1 && type.isStatic() && type.dims()[0] % spec.groups == 0;
+  if (!fits) {
+    node.fail("{} groups and axis {} do not fit {}", spec.groups, spec.axis, typeToString(type));
   }
 }
 
@@ -52,9 +78,10 @@ void checkState(const Node& node) {
     node.fail("axis {}: expected a known dimension there, got {}", spec.axis,
               typeToString(node.input(0)->type));
   }
-  const int64_t channels = spec.perChannel() ? (*shape)[axis].value : 1;
-  for (size_t i = kFakeQuantizeScale; i <= kFakeQuantizeOffset; ++i) {
-    const int64_t expected = stateSize(spec, i, channels);
+  checkGroups(node);
+  const int64_t scales = scaleCount(node);
+  for (size_t i = kFakeQuantizeScale; i <= kFakeQuantizeFoldedScale; ++i) {
+    const int64_t expected = stateSize(spec, i, scales);
     if (expected == 0) continue;
     const Value* value = node.input(i);
     if (value == nullptr || value->variable == nullptr) {

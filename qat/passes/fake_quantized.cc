@@ -1,11 +1,23 @@
 #include "qat/passes/fake_quantized.h"
 
+#include <cmath>
+
 #include "qat/ir/op.h"
 #include "qat/ops/shared/batch_norm_attributes.h"
 #include "qat/passes/approximate.h"
 #include "qat/passes/stored.h"
 
 namespace simaqat {
+
+namespace {
+
+const Node& batchNormOf(const Node& fake_quantize) {
+  const Node* batch_norm = foldedBatchNorm(fake_quantize);
+  if (batch_norm == nullptr) fake_quantize.fail("no BatchNormalization folds into its weight");
+  return *batch_norm;
+}
+
+}  // namespace
 
 bool staysFloat(const Graph& graph, const Node& batch_norm) {
   const auto names = graph.metadata.find(kFloatBatchNormsKey);
@@ -32,11 +44,13 @@ Tensor weightScales(const Graph& graph, const Node& fake_quantize) {
   if (!spec.followsWeight()) return storedTensor(graph, fake_quantize.input(kFakeQuantizeScale));
   std::vector<Tensor> inputs = {storedTensor(graph, fake_quantize.input(kFakeQuantizeX))};
   if (spec.followsFoldedWeight()) {
-    const Node* batch_norm = foldedBatchNorm(fake_quantize);
-    if (batch_norm == nullptr) fake_quantize.fail("no BatchNormalization folds into its weight");
-    inputs.push_back(storedTensor(graph, batch_norm->input(1)));
-    inputs.push_back(storedTensor(graph, batch_norm->input(4)));
-    inputs.push_back(Tensor::scalar(batch_norm->attributes<ops::BatchNormAttributes>().epsilon));
+    const Node& batch_norm = batchNormOf(fake_quantize);
+    inputs.push_back(storedTensor(graph, batch_norm.input(1)));
+    inputs.push_back(storedTensor(graph, batch_norm.input(4)));
+    inputs.push_back(Tensor::scalar(batch_norm.attributes<ops::BatchNormAttributes>().epsilon));
+  }
+  if (spec.learnsFoldedScale()) {
+    inputs.push_back(storedTensor(graph, fake_quantize.input(kFakeQuantizeFoldedScale)));
   }
   ThreadPool pool(1);
   Graph scratch(graph.registry());
@@ -46,6 +60,15 @@ Tensor weightScales(const Graph& graph, const Node& fake_quantize) {
       spec.followsFoldedWeight() ? "simaqat::FoldedWeightScale" : "simaqat::WeightScale", "scale",
       constants, spec);
   return evaluateOnHost(scratch, *result->producer(), inputs, pool)[0];
+}
+
+std::vector<double> foldedFactors(const Graph& graph, const Node& fake_quantize) {
+  const Node& batch_norm = batchNormOf(fake_quantize);
+  const double epsilon = batch_norm.attributes<ops::BatchNormAttributes>().epsilon;
+  std::vector<double> factors = storedTensor(graph, batch_norm.input(1)).toVector<double>();
+  const std::vector<double> var = storedTensor(graph, batch_norm.input(4)).toVector<double>();
+  for (size_t c = 0; c < factors.size(); ++c) factors[c] /= std::sqrt(var[c] + epsilon);
+  return factors;
 }
 
 std::vector<WeightedNode> weightedNodes(const Graph& graph) {

@@ -24,8 +24,13 @@ const Node* fakeQuantizeOf(const Value* value);
 // The scale of that grid, once variables are constants; 0 for a float value.
 float inputScale(const Value* value);
 
-// The scales of a stored weight's quantizer: of the weight as it is, or the stored ones.
+// The scales of a stored weight's quantizer: of the weight as it is, with the BatchNormalization
+// behind it as it is, or the stored ones.
 Tensor weightScales(const Graph& graph, const Node& fake_quantize);
+
+// Of a quantizer that follows a folded weight: what the BatchNormalization behind the weight
+// multiplies each output channel by, gamma / sqrt(var + epsilon) of the running variance.
+std::vector<double> foldedFactors(const Graph& graph, const Node& fake_quantize);
 
 struct WeightedNode {
   Node* node;

@@ -100,6 +100,12 @@ void lowerWeight(Graph& graph, const WeightedNode& weighted) {
 
 void lowerWeights(Graph& graph) {
   for (const WeightedNode& weighted : weightedNodes(graph)) {
+    const auto& spec = weighted.fake_quantize->attributes<QuantizerSpec>();
+    // A graph that was given the node's own result to look at folds nothing there: the scales of a
+    // weight that would have been folded stay those of training.
+    const bool is_looked_at =
+        spec.followsFoldedWeight() && batchNormBehind(graph, *weighted.node) == nullptr;
+    if (is_looked_at) continue;
     lowerWeight(graph, weighted);
     if (graph.useCount(weighted.fake_quantize->output()) == 0) {
       graph.removeNode(weighted.fake_quantize);

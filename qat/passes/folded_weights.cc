@@ -56,23 +56,29 @@ bool hasIntegerBias(const Graph& graph, const Node& node, const QuantizerSpec& w
          elementSize(weight.codeType()) == 1;
 }
 
-// A weight seen as [outer, channels, inner].
+// A weight seen as [groups, outer, channels of a group, inner].
 struct WeightLayout {
   int64_t outer = 1;
-  int64_t channels = 1;
+  int64_t in_group = 1;
   int64_t inner = 1;
+  int64_t channels = 1;  // of all groups
 
-  WeightLayout(const std::vector<int64_t>& dims, int64_t axis) {
+  WeightLayout(const std::vector<int64_t>& dims, int64_t axis, int64_t groups) {
     for (size_t k = 0; k < dims.size(); ++k) {
       const auto at = static_cast<int64_t>(k);
-      (at < axis ? outer : at == axis ? channels : inner) *= dims[k];
+      (at < axis ? outer : at == axis ? in_group : inner) *= dims[k];
     }
+    outer /= groups;
+    channels = groups * in_group;
   }
   int64_t channelSize() const { return outer * inner; }
   // Of the i-th element of a channel.
   int64_t index(int64_t channel, int64_t i) const {
-    return ((i / inner) * channels + channel) * inner + i % inner;
+    const int64_t row = channel / in_group * outer + i / inner;
+    return (row * in_group + channel % in_group) * inner + i % inner;
   }
+  // Of a channel's scale, or of the first where several are the same.
+  int64_t scaleIndex(int64_t channel) const { return index(channel, 0) / inner; }
 };
 
 // Brings codes with a scale for each channel, all the same but for rounding and for channels whose
@@ -107,12 +113,10 @@ void shareScale(const QuantizerSpec& spec, const WeightLayout& layout, int32_t* 
   folded.has_one_scale = true;
 }
 
-// `axis` counts the output channels of `weight`; codes come out in the same layout. One scale for
-// the whole weight serves each of them.
-FoldedWeight quantizeWeight(const QuantizerSpec& spec, int64_t axis, const Tensor& weight,
-                            const Tensor& scales, const Affine& affine, float input_scale,
-                            bool shares_scale) {
-  const WeightLayout layout(weight.dims(), axis);
+// Codes come out in the layout of `weight`. One scale for the whole weight serves each channel.
+FoldedWeight quantizeWeight(const QuantizerSpec& spec, const WeightLayout& layout,
+                            const Tensor& weight, const Tensor& scales, const Affine& affine,
+                            float input_scale, bool shares_scale) {
   const float bias_scale = input_scale > 0 ? input_scale : 1.0f;
   FoldedWeight result;
   Tensor codes(ElementType::kInt32, weight.dims());
@@ -122,7 +126,7 @@ FoldedWeight quantizeWeight(const QuantizerSpec& spec, int64_t axis, const Tenso
       channel[static_cast<size_t>(i)] = weight.data<float>()[layout.index(c, i)];
     }
     const auto index = static_cast<size_t>(c);
-    const float scale = scales.data<float>()[scales.size() == 1 ? 0 : c];
+    const float scale = scales.data<float>()[scales.size() == 1 ? 0 : layout.scaleIndex(c)];
     const QuantizedChannel quantized = quantizeChannel(spec, channel, scale, affine.factor[index],
                                                        affine.offset[index], bias_scale);
     for (int64_t i = 0; i < layout.channelSize(); ++i) {
@@ -146,18 +150,23 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
                         const Node* batch_norm) {
   const auto& spec = weighted.fake_quantize->attributes<QuantizerSpec>();
   const Tensor weight = storedTensor(graph, weighted.fake_quantize->input(0));
-  const int64_t axis = weighted.node->op().quantization.weight_axis(*weighted.node);
-  const auto channels = static_cast<size_t>(weight.dims()[static_cast<size_t>(axis)]);
+  const Node& node = *weighted.node;
+  const int64_t groups = weightGroups(node);
+  const WeightLayout layout(weight.dims(), node.op().quantization.weight_axis(node), groups);
+  const auto channels = static_cast<size_t>(layout.channels);
   Affine affine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
   if (batch_norm != nullptr) affine = affineOf(*batch_norm);
-  foldNode(graph, *weighted.node, affine);
+  foldNode(graph, node, affine);
   // One scale that other than folded weights were trained with is one for each channel once folded.
   const bool shares_scale =
       spec.followsFoldedWeight() || (!spec.perChannel() && batch_norm == nullptr);
+  if (groups > 1 && !shares_scale) {
+    node.fail("its weight has {} groups, and a scale for each channel would ship", groups);
+  }
   FoldedWeight folded =
-      quantizeWeight(spec, axis, weight, weightScales(graph, *weighted.fake_quantize), affine,
-                     inputScale(weighted.node->input(0)), shares_scale);
-  folded.integer_bias = hasIntegerBias(graph, *weighted.node, spec);
+      quantizeWeight(spec, layout, weight, weightScales(graph, *weighted.fake_quantize), affine,
+                     inputScale(node.input(0)), shares_scale);
+  folded.integer_bias = hasIntegerBias(graph, node, spec);
   return folded;
 }
 
@@ -183,7 +192,8 @@ FoldedWeight foldBatchNorm(const Graph& graph, const Node& batch_norm) {
   Tensor ones(ElementType::kFloat, dims);
   std::fill_n(ones.mutableData<float>(), ones.size(), 1.0f);
   const QuantizerSpec spec = weightQuantizer(0);
-  FoldedWeight folded = quantizeWeight(spec, 0, ones, Tensor::scalar(scaleFromMaxAbs(spec, 1)),
+  const WeightLayout layout(dims, 0, 1);
+  FoldedWeight folded = quantizeWeight(spec, layout, ones, Tensor::scalar(scaleFromMaxAbs(spec, 1)),
                                        affine, inputScale(batch_norm.input(0)), false);
   folded.integer_bias = hasIntegerBias(graph, batch_norm, spec);
   return folded;

@@ -7,21 +7,20 @@
 #include "qat/passes/stored.h"
 
 namespace simaqat {
-namespace {
-
-// Behind BatchNormalization and activations that nothing else sees.
-std::string outputQuantizer(const Graph& graph, const Node& node) {
-  const Value* value = node.output();
-  if (value->uses().size() != 1 || graph.useCount(value) != 1) return "";
-  const Node& user = *value->uses()[0].node;
-  if (isFakeQuantize(user)) return user.name();
-  const auto is_activation = user.op().quantization.is_activation;
-  const bool is_fused = user.op().qualifiedName() == "BatchNormalization" ||
-                        (is_activation != nullptr && is_activation(user));
-  return is_fused ? outputQuantizer(graph, user) : "";
+std::vector<const Node*> nodesToQuantizer(const Graph& graph, const Node& node) {
+  std::vector<const Node*> nodes = {&node};
+  while (!isFakeQuantize(*nodes.back())) {
+    const Value* value = nodes.back()->output();
+    if (value->uses().size() != 1 || graph.useCount(value) != 1) return {};
+    const Node& user = *value->uses()[0].node;
+    const auto is_activation = user.op().quantization.is_activation;
+    const bool is_fused = user.op().qualifiedName() == "BatchNormalization" ||
+                          (is_activation != nullptr && is_activation(user));
+    if (!is_fused && !isFakeQuantize(user)) return {};
+    nodes.push_back(&user);
+  }
+  return nodes;
 }
-
-}  // namespace
 
 std::vector<Layer> layersOf(const Graph& graph) {
   std::vector<Layer> layers;
@@ -30,7 +29,9 @@ std::vector<Layer> layersOf(const Graph& graph) {
     const Node& node = *weighted.node;
     const Node& weight = *weighted.fake_quantize;
     if (!seen.insert(weight.name()).second) continue;
-    layers.push_back({node.name(), node.opType(), weight.name(), outputQuantizer(graph, node),
+    const std::vector<const Node*> behind = nodesToQuantizer(graph, node);
+    layers.push_back({node.name(), node.opType(), weight.name(),
+                      behind.empty() ? "" : behind.back()->name(),
                       storedTensor(graph, weight.input(0)).size(),
                       weight.attributes<QuantizerSpec>().codeType()});
   }

@@ -19,6 +19,10 @@ struct Layer {
   ElementType codes = ElementType::kInt8;  // of the weight
 };
 
+// The node, with what is fused behind it, BatchNormalization and activations that nothing else
+// sees, and last the FakeQuantize that their result goes into; none where there is no such.
+std::vector<const Node*> nodesToQuantizer(const Graph& scaffolded, const Node& node);
+
 // In graph order; of nodes that share a weight the first.
 std::vector<Layer> layersOf(const Graph& scaffolded);
 

@@ -119,11 +119,17 @@ std::optional<int64_t> QuantizerPolicy::overriddenWeightBits(const Node& node) c
   return choice(titlesOf(node), &QuantizationOverride::weight, {}).bits;
 }
 
+std::optional<int64_t> QuantizerPolicy::overriddenActivationBits(
+    const std::vector<const Node*>& fused) const {
+  return choice(titlesOf(fused), &QuantizationOverride::activation, {}).bits;
+}
+
 std::optional<QuantizerSpec> QuantizerPolicy::weightSpec(const Node& node) const {
   const QuantizerChoice asked = weight(node);
   const int64_t axis = node.op().quantization.weight_axis(node);
   if (axis < 0 || !asked.quantize.value_or(true)) return std::nullopt;
-  QuantizerSpec spec = weightQuantizer(asked.per_channel.value_or(true) ? axis : -1);
+  const bool per_channel = asked.per_channel.value_or(true) && weightGroups(node) == 1;
+  QuantizerSpec spec = weightQuantizer(per_channel ? axis : -1);
   setWeightBits(spec, asked.bits.value_or(8));
   applyObserver(asked, spec);
   return spec;

@@ -68,10 +68,12 @@ class QuantizerPolicy {
   bool wantsOutput(const Node& node) const { return activation(node).quantize.value_or(true); }
   bool wantsWeight(const Node& node) const { return weight(node).quantize.value_or(true); }
 
-  // Nothing where the node's weight has no axis of output channels, or stays float.
+  // Nothing where the node's weight has no axis of output channels, or stays float; one scale for
+  // the whole where groups share the axis.
   std::optional<QuantizerSpec> weightSpec(const Node& node) const;
   // What overrides say, where they do.
   std::optional<int64_t> overriddenWeightBits(const Node& node) const;
+  std::optional<int64_t> overriddenActivationBits(const std::vector<const Node*>& fused) const;
 
   // The overrides that match have an effect.
   void noteActivation(const std::vector<const Node*>& fused);

@@ -10,31 +10,48 @@
 namespace simaqat {
 namespace {
 
-// Where LSQ's scales of a weight start.
-Tensor startOfWeight(const Tensor& weight, const QuantizerSpec& spec, std::vector<int64_t> dims) {
-  Tensor scales(ElementType::kFloat, std::move(dims));
+// mean(|w|) of what each scale is for.
+std::vector<double> meansOf(const Tensor& weight, const QuantizerSpec& spec) {
+  int64_t scales = 1;
+  for (int64_t dim : scaleDims(spec, weight.dims())) scales *= dim;
   int64_t inner = 1;
   for (size_t k = static_cast<size_t>(spec.axis + 1); k < weight.dims().size(); ++k) {
     inner *= weight.dims()[k];
   }
-  if (!spec.perChannel()) inner = std::max<int64_t>(weight.size(), 1);
-  std::vector<double> sums(static_cast<size_t>(scales.size()));
+  std::vector<double> means(static_cast<size_t>(scales));
   for (int64_t i = 0; i < weight.size(); ++i) {
-    sums[static_cast<size_t>(i / inner % scales.size())] += std::fabs(weight.data<float>()[i]);
+    means[static_cast<size_t>(i / inner % scales)] += std::fabs(weight.data<float>()[i]);
   }
-  const double shared = static_cast<double>(weight.size()) / static_cast<double>(scales.size());
-  for (size_t c = 0; c < sums.size(); ++c) {
-    scales.mutableData<float>()[c] = learnedScaleStart(sums[c] / std::max(shared, 1.0), spec.qmax);
+  const double shared = static_cast<double>(weight.size()) / static_cast<double>(scales);
+  for (double& mean : means) mean /= std::max(shared, 1.0);
+  return means;
+}
+
+// Where LSQ's scales of a weight start.
+void startOfWeight(const Graph& graph, const Node& node) {
+  const auto& spec = node.attributes<QuantizerSpec>();
+  const Tensor weight = storedTensor(graph, node.input(0));
+  std::vector<double> means = meansOf(weight, spec);
+  if (spec.learnsFoldedScale()) {
+    const std::vector<double> factors = foldedFactors(graph, node);
+    double sum = 0;
+    for (size_t i = 0; i < means.size(); ++i) {
+      const int64_t channel = channelOfScale(spec, weight.dims(), static_cast<int64_t>(i));
+      sum += std::fabs(factors[static_cast<size_t>(channel)]) * means[i];
+    }
+    means = {sum / static_cast<double>(means.size())};
   }
-  return scales;
+  Tensor& scales = node.input(learnedScaleInput(spec))->variable->value;
+  for (size_t c = 0; c < means.size(); ++c) {
+    scales.mutableData<float>()[c] = learnedScaleStart(means[c], spec.qmax);
+  }
 }
 
 void refreshLearned(const Graph& graph, Node& node) {
   const auto& spec = node.attributes<QuantizerSpec>();
-  Variable* scale = node.input(kFakeQuantizeScale)->variable;
   if (isUnset(node)) {
     if (!spec.is_weight || !isStored(node.input(0))) return;
-    scale->value = startOfWeight(storedTensor(graph, node.input(0)), spec, scale->value.dims());
+    startOfWeight(graph, node);
   }
   settleLearned(node);
 }
@@ -80,6 +97,7 @@ void refreshQuantizers(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (!isFakeQuantize(*node)) continue;
     const auto& spec = node->attributes<QuantizerSpec>();
+    if (spec.learnsScale()) refreshLearned(graph, *node);
     if (spec.observesRange()) {
       refreshObserved(*node);
     } else if (spec.followsWeight()) {
@@ -89,8 +107,6 @@ void refreshQuantizers(Graph& graph) {
       }
     } else if (spec.followsTensor()) {
       if (isStored(node->input(0))) refreshTensorRange(graph, *node);
-    } else if (spec.learnsScale()) {
-      refreshLearned(graph, *node);
     }
   }
 }

@@ -148,7 +148,8 @@ class Scaffolder {
     if (!policy_.wantsWeight(node)) return "- off by the recipe";
     if (!hasBiasByChannel(node)) return "- its bias is not one stored number a channel";
     if (isWeightInFloat(node)) return "- ONNX Runtime uses it in float";
-    return traits.weight_axis(node) < 0 ? "- no axis of its output channels" : "";
+    if (traits.weight_axis(node) < 0) return "- no axis of its output channels";
+    return weightSpec(node) ? "" : "- several nodes share it";
   }
 
   // One that folds into the node in front does not stay.
@@ -284,18 +285,15 @@ class Scaffolder {
     const std::string name = value->name();
     if (fixed) spec.observer = "fixed";
     std::vector<int64_t> dims;
-    if (spec.perChannel()) {
-      const std::vector<int64_t> weight = value->type.dims();
-      dims.assign(weight.size(), 1);
-      dims[static_cast<size_t>(spec.axis)] = weight[static_cast<size_t>(spec.axis)];
-    }
+    if (spec.perChannel()) dims = scaleDims(spec, value->type.dims());
     const auto parameter = [&](const char* suffix, VariableRole role, float number) {
       Tensor tensor(ElementType::kFloat,
                     role == VariableRole::kObserverRange ? std::vector<int64_t>{} : dims);
       std::fill_n(tensor.mutableData<float>(), tensor.size(), number);
       return graph_.addVariable(name + "/" + suffix, role, std::move(tensor))->source;
     };
-    const float scale = fixed ? fixed->scale : spec.learnsScale() ? kUnsetScale : 1.0f;
+    const bool learns = spec.learnsScale() && !spec.learnsFoldedScale();
+    const float scale = fixed ? fixed->scale : learns ? kUnsetScale : 1.0f;
     std::vector<Value*> inputs = {value};
     inputs.push_back(parameter("scale", VariableRole::kQuantizerScale, scale));
     inputs.push_back(parameter("zero_point", VariableRole::kQuantizerScale,
@@ -313,7 +311,14 @@ class Scaffolder {
       inputs.resize(kFakeQuantizeOffset);
       inputs.push_back(parameter("offset", VariableRole::kQuantizerScale, 0));
     }
-    if (spec.learnsScale()) inputs[kFakeQuantizeScale]->variable->trainable = true;
+    if (spec.learnsFoldedScale()) {
+      inputs.resize(kFakeQuantizeFoldedScale);
+      inputs.push_back(graph_
+                           .addVariable(name + "/folded_scale", VariableRole::kQuantizerScale,
+                                        Tensor::scalar(kUnsetScale))
+                           ->source);
+    }
+    if (spec.learnsScale()) inputs[learnedScaleInput(spec)]->variable->trainable = true;
     if (spec.learnsOffset()) inputs[kFakeQuantizeOffset]->variable->trainable = true;
     if (before == nullptr) before = nodeBehind(value);
     Graph::NodeOptions node_options;
@@ -375,11 +380,16 @@ class Scaffolder {
     return spec ? specOf(quantizeValue(weight, *spec, std::nullopt, node)) : "";
   }
 
+  static std::string foldedObserver(const std::string& observer) {
+    if (observer == "lsq") return "folded_lsq";
+    return observer == "channel_mse" ? "folded_mse" : "folded_max";
+  }
+
   // One scale for a weight with a BatchNormalization folded in is that of the folded weight.
   std::optional<QuantizerSpec> weightSpec(const Node& node) const {
     if (!hasBiasByChannel(node)) return std::nullopt;
     std::optional<QuantizerSpec> spec = policy_.weightSpec(node);
-    if (!spec || spec->perChannel() || spec->observer != "channel_max") return spec;
+    if (!spec || spec->perChannel()) return spec;
     const QuantizationTraits& traits = node.op().quantization;
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
     const Node* batch_norm = batchNormBehind(graph_, node);
@@ -387,9 +397,12 @@ class Scaffolder {
     const bool is_shared = std::any_of(
         weight->uses().begin(), weight->uses().end(),
         [&](const Use& use) { return use.node != &node && !isFakeQuantize(*use.node); });
-    if (is_shared) return spec;
+    const int64_t groups = weightGroups(node);
+    // Folded, it would have a scale for each channel, and an axis of them is not there with groups.
+    if (is_shared) return groups == 1 ? spec : std::nullopt;
     spec->axis = traits.weight_axis(node);
-    spec->observer = "folded_max";
+    spec->groups = groups;
+    spec->observer = foldedObserver(spec->observer);
     return spec;
   }
 

@@ -77,7 +77,7 @@ int correctBiases(Graph& model, int64_t count,
       for (size_t k = 0; k < model.inputs.size(); ++k) executor->setInput(k, batch->fields[k]);
       executor->compute(i);
       for (size_t k = 0; k < of.size(); ++k) {
-        addMeans(executor->outputTensor(k), of[k].op_type != "Conv", sums[k]);
+        addMeans(executor->outputTensor(k), of[k].op_type == "MatMul", sums[k]);
       }
     }
     return sums;

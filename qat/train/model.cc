@@ -48,7 +48,7 @@ void readTrainable(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (!isFakeQuantize(*node)) continue;
     const auto& spec = node->attributes<QuantizerSpec>();
-    if (spec.learnsScale()) node->input(kFakeQuantizeScale)->variable->trainable = true;
+    if (spec.learnsScale()) node->input(learnedScaleInput(spec))->variable->trainable = true;
     if (spec.learnsOffset()) node->input(kFakeQuantizeOffset)->variable->trainable = true;
   }
 }

@@ -104,7 +104,8 @@ void initializeRandomly(Graph& graph, uint64_t seed) {
     } else if (isWeight(*use)) {
       const int64_t axis = use->node->op().quantization.weight_axis(*use->node);
       const auto& dims = variable->value.dims();
-      const int64_t outputs = axis < 0 ? dims.back() : dims[static_cast<size_t>(axis)];
+      const int64_t outputs =
+          axis < 0 ? dims.back() : dims[static_cast<size_t>(axis)] * weightGroups(*use->node);
       const double fan_in =
           static_cast<double>(variable->value.size()) / static_cast<double>(outputs);
       const RandomStream stream(seed, randomPurpose("init/" + variable->name), 0);

@@ -1,5 +1,6 @@
 // What recipes choose, through every command: the trained, the finalized and the exported file agree.
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -103,6 +104,9 @@ TEST_CASE("observers of activations and weights") {
   }
   for (const char* observer : {"max", "mse", "lsq"}) {
     checkAgreement(std::string(R"({"weight": {"observer": ")") + observer + "\"}}", 0.9);
+    checkAgreement(
+        std::string(R"({"weight": {"granularity": "tensor", "observer": ")") + observer + "\"}}",
+        0.9);
   }
 }
 
@@ -188,9 +192,29 @@ TEST_CASE("approximated functions train and ship") {
   CHECK((bytesOf(files.trained) == whole));
 }
 
+TEST_CASE("one learned scale of a weight with its BatchNormalization is the one that ships") {
+  const Shipped files =
+      ship(R"({"weight": {"bits": 4, "observer": "lsq", "granularity": "tensor"}})");
+  CHECK(kinds(files.trained) == std::set<std::string>{"int4 per tensor", "uint8 per tensor"});
+  const auto floatOf = [](const std::string& path, const std::string& name) {
+    const std::string bytes = weightsOf(path).at(name);
+    REQUIRE(bytes.size() == sizeof(float));
+    float number;
+    std::memcpy(&number, bytes.data(), sizeof(float));
+    return number;
+  };
+  for (const std::string name : {"first.weight", "second.weight"}) {
+    const float learned = floatOf(files.trained, name + "/folded_scale");
+    CHECK(learned != floatOf(files.prepared, name + "/folded_scale"));
+    CHECK(floatOf(files.exported, name + "/quantized_scale") ==
+          Catch::Approx(learned).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("learned scales change, and a run goes on bit for bit") {
-  const std::string recipe =
-      R"({"weight": {"observer": "lsq"}, "activation": {"observer": "lsq_plus"}})";
+  const std::string granularity = GENERATE(as<std::string>(), "channel", "tensor");
+  const std::string recipe = R"({"weight": {"observer": "lsq", "granularity": ")" + granularity +
+                             R"("}, "activation": {"observer": "lsq_plus"}})";
   const Shipped files = ship(recipe);
   const std::string whole = bytesOf(files.trained);
   const auto scales = [](const std::string& path) {

@@ -189,6 +189,31 @@ TEST_CASE("--reestimate-bn mends statistics that are wrong") {
                  {"plain.onnx", "no BatchNormalization", "--reestimate-bn"});
 }
 
+TEST_CASE("--correct-biases knows the channels of a ConvTranspose") {
+  // As many as there are columns.
+  onnx::ModelProto model = emptyModel();
+  addInput(model, "input", onnx::TensorProto::FLOAT, {"N", "1", "8", "8"});
+  const std::vector<float> weight = {1, 0.4f, -0.4f, 0.2f, -0.2f, -1, 0.4f, 0};
+  addWeight(model, "w", {1, 8, 1, 1}, weight);
+  addWeight(model, "b", {8}, std::vector<float>(8, 0));
+  addNode(model, "ConvTranspose", {"input", "w", "b"}, {"up"});
+  addNode(model, "GlobalAveragePool", {"up"}, {"mean"});
+  addNode(model, "Flatten", {"mean"}, {"logits"});
+  addOutput(model, "logits");
+  const std::string prepared = scratch("up-prepared.onnx");
+  runWell({"prepare", save(model, scratch("up.onnx")), "-o", prepared, "--recipe",
+           saveText(R"({"weight": {"bits": 2, "granularity": "tensor"}})", scratch("up.json"))});
+  const std::string corrected =
+      trainWell(prepared, {"--steps", "0", "--calibrate", "4", "--correct-biases", "4"}).output;
+  // Of 2 bits the greatest magnitudes alone are left. What the others lose goes into their biases.
+  const std::vector<float> bias = floatsOf(corrected, "b");
+  REQUIRE(std::fabs(bias[1]) > 0.01f);
+  for (size_t c = 0; c < weight.size(); ++c) {
+    const float lost = std::fabs(weight[c]) == 1 ? 0 : weight[c];
+    CHECK(bias[c] == Approx(bias[1] * lost / 0.4f).margin(0.02f * std::fabs(bias[1])));
+  }
+}
+
 TEST_CASE("--correct-biases brings channels' means back to those of FP32") {
   // Two bits and one scale shift means a good deal.
   const std::string prepared = scratch("two-bits.onnx");

@@ -184,6 +184,22 @@ TEST_CASE("widths") {
   CHECK(firstOpsetOf(ElementType::kUint8) == 10);
 }
 
+TEST_CASE("which scales a tensor has, and whose they are") {
+  const std::vector<int64_t> dims = {4, 3, 2};
+  QuantizerSpec spec = weightQuantizer(-1);
+  CHECK(scaleDims(spec, dims).empty());
+  spec.axis = 0;
+  CHECK(scaleDims(spec, dims) == std::vector<int64_t>{4, 1, 1});
+  spec.axis = 1;
+  CHECK(scaleDims(spec, dims) == std::vector<int64_t>{1, 3, 1});
+  CHECK(channelOfScale(spec, dims, 2) == 2);
+  spec.groups = 2;
+  CHECK(scaleDims(spec, dims) == std::vector<int64_t>{4, 3, 1});
+  std::vector<int64_t> channels;
+  for (int64_t i = 0; i < 12; ++i) channels.push_back(channelOfScale(spec, dims, i));
+  CHECK(channels == std::vector<int64_t>{0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5});
+}
+
 TEST_CASE("known ranges") {
   QuantizerSpec spec;
   CHECK(scaleOfUnit(spec, 1).scale == 1.0f / 256);

@@ -141,9 +141,10 @@ class GradientCheck {
 TEST_CASE("gradients agree with finite differences") {
   const uint64_t seed = Catch::rngSeed();
   int checked = 0;
-  // Fake quantization and tables are staircases: tests/passes and learned_scale_test.cc have their
-  // rules.
-  std::set<std::string> seen = {"simaqat::FakeQuantize", "simaqat::TableLookup"};
+  // Fake quantization and tables are staircases, and a folded weight's scale lets no gradient
+  // through to the weight: tests/passes and learned_scale_test.cc have their rules.
+  std::set<std::string> seen = {"simaqat::FakeQuantize", "simaqat::FoldedWeightScale",
+                                "simaqat::TableLookup"};
   forEachExample([&](const OpDefinition& op, const OpExample& example) {
     if (op.gradient == nullptr || differentiatedInputs(example).empty()) return;
     for (const std::vector<size_t>& reached : reachedOutputs(op, example)) {

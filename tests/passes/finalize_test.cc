@@ -232,6 +232,40 @@ TEST_CASE("a weight of granularity tensor ships with one scale, that of the fold
   CHECK(codes(plain, "w/quantized") == std::vector<int>{1, 0, 127, 3, 0, 0});
 }
 
+TEST_CASE("the folded weight of a ConvTranspose with groups, whose channels share an axis") {
+  // Output channels 0 and 1 are of the inputs 0 and 1, channels 2 and 3 of the inputs 2 and 3.
+  const std::string text = R"(
+    input %x : float[N, 4, 3]
+    weight %w : float[4, 2, 1] = [1, 2, 3, 4, 5, 6, 7, 8]
+    weight %bias : float[4] = [1, 2, 3, 4]
+    weight %g : float[4] = [2, -20, 0, 10]
+    weight %b : float[4] = [1, 2, 3, 4]
+    batch_norm_statistic %m : float[4] = [0, 0, 0, 0]
+    batch_norm_statistic %v : float[4] = [3, 3, 3, 3]
+    %c = ConvTranspose(%x, %w, %bias) {group = 2}
+    %n = BatchNormalization(%c, %g, %b, %m, %v) {epsilon = 1.0}
+    %y = Relu(%n)
+    output y = %y)";
+  const Graph graph = finalized(text);
+  // Factors 1, -10, 0 and 5: [1, -20], [3, -40], [0, 30], [0, 40].
+  const float scale = 40.0f / 127;
+  CHECK(numbers(graph, "w/quantized_scale") == std::vector<float>{scale});
+  CHECK(graph.findValue("w/quantized_scale")->type.rank() == 0);
+  std::vector<int> expected;
+  for (float w : {1, -20, 3, -40, 0, 30, 0, 40}) {
+    expected.push_back(static_cast<int>(std::nearbyint(w / scale)));
+  }
+  CHECK(codes(graph, "w/quantized") == expected);
+  CHECK(graph.findValue("w/quantized")->type.dims() == std::vector<int64_t>{4, 2, 1});
+  const float bias_scale = numbers(graph, "bias/quantized_scale").at(0);
+  CHECK(bias_scale == numbers(graph, "x/quantize_scale")[0] * scale);
+  const std::vector<int> biases = codes(graph, "bias/quantized");
+  for (size_t c = 0; c < 4; ++c) {
+    const float folded[] = {2, -18, 3, 24};
+    CHECK(biases[c] == Catch::Approx(folded[c] / bias_scale).margin(0.6));
+  }
+}
+
 TEST_CASE("a BatchNormalization that is off by the recipe stays one") {
   const std::string text = R"(
     input %x : float[N, 2, 4]

@@ -110,6 +110,25 @@ TEST_CASE("gamma of every kind") {
   check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "gamma", std::vector<float>(8, 0)); });
 }
 
+TEST_CASE("gamma of every kind, and one scale for the weight") {
+  for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
+    for (const int64_t bits : {4, 8}) {
+      INFO(observer << " with " << bits << " bits");
+      ScaffoldOptions options;
+      options.weight.observer = observer;
+      options.weight.bits = bits;
+      options.weight.per_channel = false;
+      const auto with = [&](const std::vector<float>& gamma) {
+        check(
+            kConvBatchNormRelu, [&](Graph& g) { setElements(g, "gamma", gamma); }, options);
+      };
+      with({-1, -2, 1, -1, 0, 2, -3, 1});
+      with({1e-9f, -1e-9f, 1e-20f, -1e-30f, 1e-38f, 1e-42f, 1e-6f, 1});
+      with(std::vector<float>(8, 0));
+    }
+  }
+}
+
 TEST_CASE("variances and weights of every size") {
   check(kConvBatchNormRelu, [](Graph& g) { setElements(g, "var", {0, 1e-12f, 1e6f, 1e12f, 1}); });
   check(kConvBatchNormRelu,
@@ -309,13 +328,30 @@ std::string convTranspose(int groups) {
 TEST_CASE("ConvTranspose with a BatchNormalization") {
   const auto edit = [](Graph& g) { setElements(g, "gamma", {0, -1, 2, 1e-20f, -3, 1}); };
   for (const bool per_channel : {true, false}) {
-    ScaffoldOptions options;
-    options.weight.per_channel = per_channel;
-    check(convTranspose(1), {}, options);
-    check(convTranspose(1), edit, options);
-    // In float.
-    check(convTranspose(2), edit, options);
+    for (const char* observer : {"channel_max", "channel_mse", "lsq"}) {
+      INFO(observer);
+      ScaffoldOptions options;
+      options.weight.per_channel = per_channel;
+      options.weight.observer = observer;
+      for (const int groups : {1, 2}) {
+        check(convTranspose(groups), {}, options);
+        check(convTranspose(groups), edit, options);
+      }
+    }
   }
+}
+
+TEST_CASE("ConvTranspose with groups and no BatchNormalization, or one that stays") {
+  check(R"(
+    input %x : float[N, 4, 5, 5]
+    weight %w : float[4, 3, 3, 3] = [...]
+    weight %b : float[6] = [...]
+    %c = ConvTranspose(%x, %w, %b) {group = 2}
+    %y = Relu(%c)
+    output y = %y)");
+  ScaffoldOptions options;
+  options.overrides = {quantized("BatchNormalization", "", false)};
+  check(convTranspose(2), {}, options);
 }
 
 TEST_CASE("attention with masks of every kind") {

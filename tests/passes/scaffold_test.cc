@@ -358,6 +358,37 @@ TEST_CASE("with integer kernels only, what has none stays float") {
              ContainsSubstring("y: uint8 per tensor; int8 per channel (axis 1)"));
 }
 
+TEST_CASE("a ConvTranspose with groups has one scale for its weight") {
+  const std::string text = R"(
+    input %x : float[N, 4, 5]
+    weight %w : float[4, 3, 2] = [1, ...]
+    weight %g : float[6] = [1, ...]
+    batch_norm_statistic %v : float[6] = [1, ...]
+    %c = ConvTranspose(%x, %w) {group = 2}
+    %y = BatchNormalization(%c, %g, %g, %v, %v)
+    output y = %y)";
+  Graph graph = parse(text);
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    c: ; int8 per tensor(fused with BatchNormalization 'y')
+    y: uint8 per tensor
+)"));
+  const QuantizerSpec& spec = producerOf(graph, "c").input(1)->quantizer->spec;
+  CHECK(spec.observer == "folded_max");
+  CHECK(spec.groups == 2);
+  CHECK(graph.findVariable("w/scale")->value.dims() == std::vector<int64_t>{4, 3, 1});
+
+  // Each of two would want scales of its own.
+  std::string shared = text;
+  const std::string sum = R"(
+    %d = ConvTranspose(%x, %w) {group = 2}
+    %z = Add(%d, %y)
+    output z = %z)";
+  shared.replace(shared.find("    output"), std::string::npos, sum);
+  Graph tied = parse(shared);
+  CHECK_THAT(placement(tied), ContainsSubstring("c: ; - several nodes share it(fused"));
+}
+
 TEST_CASE("a tied weight has one quantizer") {
   Graph graph = parse(R"(
     input %x : float[N, 2, 4]

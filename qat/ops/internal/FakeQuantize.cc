@@ -17,7 +17,7 @@ void infer(InferContext& c) { c.setOutput(0, c.input(0).element, c.input(0).shap
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec);
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.in(0).data<T>();
@@ -36,7 +36,7 @@ void evaluate(const EvalContext& c) {
 
 void kernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(0), c.in(1).size, spec);
   const float* scale = c.in(1).data<float>();
   const float* zero = c.in(2).data<float>();
   const auto qmin = static_cast<float>(spec.qmin);
@@ -84,6 +84,14 @@ class Specializer {
   void run() {
     const bool calibrates = mode_.mode == Mode::kCalibrate;
     bool bypass = calibrates;
+    if (spec_.learnsScale()) {
+      if (calibrates) {
+        start();
+      } else {
+        bypass = isUnset(node_);
+        mode_.mode == Mode::kTrain ? learn() : settleLearned(node_);
+      }
+    }
     if (spec_.followsWeight()) {
       if (!calibrates) node_.setInput(kFakeQuantizeScale, weightScale());
     } else if (spec_.followsTensor()) {
@@ -94,17 +102,9 @@ class Specializer {
       } else {
         bypass = isUnset(node_);
       }
-    } else if (spec_.learnsScale()) {
-      if (calibrates) {
-        start();
-      } else {
-        bypass = isUnset(node_);
-        mode_.mode == Mode::kTrain ? learn() : settleLearned(node_);
-      }
     }
-    const size_t kept = spec_.learnsOffset() ? size_t{kFakeQuantizeOffset} : node_.inputCount();
     for (size_t i = node_.inputCount(); i-- > kFakeQuantizeRangeMin;) {
-      if (i != kept) node_.setInput(i, nullptr);
+      if (i < kFakeQuantizeOffset) node_.setInput(i, nullptr);
     }
     if (!bypass) return;
     graph_.replaceUses(node_.output(), node_.input(0));
@@ -119,10 +119,11 @@ class Specializer {
     const Node* batch_norm = foldedBatchNorm(node_);
     if (batch_norm == nullptr) node_.fail("no BatchNormalization folds into its weight");
     const float epsilon = batch_norm->attributes<BatchNormAttributes>().epsilon;
-    return graph_.add("simaqat::FoldedWeightScale", node_.name(),
-                      {node_.input(0), batch_norm->input(1), batch_norm->input(4),
-                       graph_.addConstant(node_.name() + "/epsilon", Tensor::scalar(epsilon))},
-                      spec_, &node_);
+    std::vector<Value*> inputs = {
+        node_.input(0), batch_norm->input(1), batch_norm->input(4),
+        graph_.addConstant(node_.name() + "/epsilon", Tensor::scalar(epsilon))};
+    if (spec_.learnsFoldedScale()) inputs.push_back(node_.input(kFakeQuantizeFoldedScale));
+    return graph_.add("simaqat::FoldedWeightScale", node_.name(), inputs, spec_, &node_);
   }
 
   std::vector<Value*> add(const std::string& op_type, const std::vector<Value*>& inputs,
@@ -193,12 +194,12 @@ class Specializer {
 
   // Gradient steps may take the variable below zero: its magnitude is the scale.
   void learn() {
+    const FakeQuantizeInput learned = learnedScaleInput(spec_);
     Value* limit = graph_.addConstant(node_.name() + "/limit",
                                       Tensor::scalar(learnedScaleLimit(spec_)));
-    Value* absolute =
-        graph_.add("Abs", node_.name(), {node_.input(kFakeQuantizeScale)}, nullptr, &node_);
+    Value* absolute = graph_.add("Abs", node_.name(), {node_.input(learned)}, nullptr, &node_);
     Value* magnitude = graph_.add("Min", node_.name(), {absolute, limit}, nullptr, &node_);
-    useInstead(kFakeQuantizeScale, magnitude, absolute->producer());
+    useInstead(learned, magnitude, absolute->producer());
     if (!spec_.learnsOffset()) return;
     useInstead(kFakeQuantizeZeroPoint,
                graph_.add("simaqat::OffsetToZeroPoint", node_.name(),
@@ -223,7 +224,7 @@ OpDefinition defineFakeQuantize() {
   op.name = "FakeQuantize";
   op.domain = "simaqat";
   op.min_inputs = 3;
-  op.max_inputs = 8;
+  op.max_inputs = 9;
   op.make_attributes = &makeAttributes<QuantizerSpec>;
   op.infer = infer;
   op.evaluate = evaluate;

@@ -14,7 +14,7 @@ namespace {
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec);
   visitFloat(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     for (int64_t i = 0; i < c.out().size; ++i) {
@@ -30,7 +30,7 @@ void evaluate(const EvalContext& c) {
 
 void learnedKernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec);
   const auto qmin = static_cast<float>(spec.qmin);
   const auto qmax = static_cast<float>(spec.qmax);
   c.pool.runRanges(c.out().size, kElementwiseGrain, [&](int64_t begin, int64_t end) {
@@ -52,7 +52,7 @@ void learnedKernel(const EvalContext& c) {
 void kernel(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
   if (spec.learnsScale()) return learnedKernel(c);
-  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec);
   const float* dy = c.in(0).data<float>();
   const float* x = c.in(1).data<float>();
   const float* scale = c.in(2).data<float>();

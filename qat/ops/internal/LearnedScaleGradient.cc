@@ -84,7 +84,7 @@ class Formula {
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(1), c.in(2).size, spec);
   const float* dy = c.in(0).data<float>();
   const float* x = c.in(1).data<float>();
   const int64_t elements = layout.outer * layout.inner;
@@ -111,7 +111,8 @@ void evaluate(const EvalContext& c) {
       sum.offset += sums[channel * pieces + piece].offset;
     }
     const double codes = static_cast<double>(spec.qmax) - c.in(3).data<float>()[channel];
-    const double shared = static_cast<double>(elements) / static_cast<double>(samples);
+    const int64_t sharing = spec.hasOneScale() ? c.in(1).size : elements;
+    const double shared = static_cast<double>(sharing) / static_cast<double>(samples);
     const double factor = 1 / std::sqrt(std::max(shared * std::max(codes, 1.0), 1.0));
     c.out(0).data<float>()[channel] = static_cast<float>(sum.scale * factor);
     c.out(1).data<float>()[channel] = static_cast<float>(sum.offset * factor);

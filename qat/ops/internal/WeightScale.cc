@@ -12,12 +12,12 @@ namespace {
 
 void infer(InferContext& c) {
   c.setOutput(0, c.input(0).element,
-              toShape(scaleDims(c.input(0).dims(), c.node.attributes<QuantizerSpec>().axis)));
+              toShape(scaleDims(c.node.attributes<QuantizerSpec>(), c.input(0).dims())));
 }
 
 void evaluate(const EvalContext& c) {
   const auto& spec = c.node.attributes<QuantizerSpec>();
-  const ChannelLayout layout = channelLayout(c.in(0), c.out().size, spec.axis);
+  const ChannelLayout layout = channelLayout(c.in(0), c.out().size, spec);
   float* scale = c.out().data<float>();
   kernels::channelAbsMax(c.in(0).data<float>(), layout.outer, layout.channels, layout.inner, scale,
                          c.pool);
