@@ -211,6 +211,9 @@ struct Memory {
     masks = memory.take<T>(masks_size);
     buffers = memory.take<T>(threads * buffer_size);
   }
+  // Planes that are worth handing out together.
+  int64_t grain() const { return ceilDiv(kWork, products + 1); }
+
   Workspace memory;
   int64_t buffer_size = 0, planes = 0, group = 0, taps = 0;
   int64_t products = 0;  // of a plane
@@ -222,16 +225,84 @@ struct Memory {
 
 // Planes of a target in memory.
 struct TargetPlanes {
-  float* plane(int64_t number, int) const { return target + number * size; }
+  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    return Rows(sum, tiling, range);
+  }
+  // The plane of this number, the index-th of those that a worker does together.
+  float* plane(int64_t number, int64_t, int) const { return target + number * size; }
   void finished(int64_t, int64_t, const Rows&, float*) const {}
+  void allFinished(int64_t, int64_t, int) const {}
 
   float* target;
   int64_t size;
 };
 
+// Planes of which each sum makes every second column, and every so-many-th row: the sums' rows are
+// kept apart until all are there.
+struct StridedPlanes {
+  static constexpr int64_t kStride = 2;
+
+  static bool fits(const ConvShape& shape) {
+    return shape.stride[2] == kStride && shape.in[0] == 1 && shape.stride[0] == 1;
+  }
+  explicit StridedPlanes(const ConvShape& shape)
+      : row_step(shape.stride[1]),
+        height(shape.in[1]),
+        width(shape.in[2]),
+        stride(roundUpToLanes(ceilDiv(width, kStride))),
+        part(ceilDiv(height, row_step) * stride) {}
+  int64_t scratchSize() const { return row_step * kStride * part; }
+
+  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    Rows rows(sum, tiling, range);
+    rows.target =
+        partOf(sum.axis[1].out_begin, sum.axis[2].out_begin) + range.row * stride + range.column;
+    rows.target_stride = stride;
+    rows.step = 1;
+    return rows;
+  }
+  float* plane(int64_t, int64_t index, int worker) const {
+    return scratch + (worker * grain + index) * scratchSize();
+  }
+  void finished(int64_t, int64_t, const Rows&, float*) const {}
+  void allFinished(int64_t begin, int64_t end, int worker) const {
+    for (int64_t number = begin; number < end; ++number) {
+      const float* from = plane(number, number - begin, worker);
+      float* to = target + number * height * width;
+      for (int64_t h = 0; h < height; ++h, to += width) {
+        const int64_t row = h / row_step * stride;
+        joinRow(from + partOf(h % row_step, 0) + row, from + partOf(h % row_step, 1) + row, to);
+      }
+    }
+  }
+
+  float* target = nullptr;
+  float* scratch = nullptr;  // [thread][grain][scratchSize()]
+  int64_t grain = 1;
+
+ private:
+  // Where the part with these first row and column begins.
+  int64_t partOf(int64_t row, int64_t column) const { return (row * kStride + column) * part; }
+  void joinRow(const float* even, const float* odd, float* to) const {
+    int64_t i = 0;
+    for (; kStride * (i + kLanes) <= width; i += kLanes) {
+      interleave(load(even + i), load(odd + i), to + kStride * i);
+    }
+    for (int64_t w = kStride * i; w < width; ++w)
+      to[w] = (w % kStride == 0 ? even : odd)[w / kStride];
+  }
+
+  int64_t row_step, height, width;
+  int64_t stride, part;  // of a part's rows, and of a part
+};
+
 // Those of results, of which some are put elsewhere (conv_results.h) once a tile of them is there.
 struct ResultPlanes {
-  float* plane(int64_t number, int worker) const {
+  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    return Rows(sum, tiling, range);
+  }
+  void allFinished(int64_t, int64_t, int) const {}
+  float* plane(int64_t number, int64_t, int worker) const {
     return results.codes == nullptr ? results.y + number * size : scratch + worker * size;
   }
   void finished(int64_t number, int64_t tile, const Rows& rows, float* plane) const {
@@ -288,7 +359,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
     }
     first += sum.taps();
   });
-  const int64_t grain = ceilDiv(kWork, m.products + 1);
+  const int64_t grain = m.grain();
   pool.run(ceilDiv(m.planes, grain), [&](int64_t piece, int worker) {
     T* buffer = m.buffers + worker * m.buffer_size;
     const int64_t begin = piece * grain, end = std::min(m.planes, begin + grain);
@@ -302,7 +373,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       for (int64_t plane = begin; plane < end; ++plane) {
         const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
         if (taps.count > 0) fill(image, g);
-        float* target = planes.plane(plane, worker);
+        float* target = planes.plane(plane, plane - begin, worker);
         sumTile(buffer, rows, taps, start(g),
                 StoreRows<T, decltype(finish(g))>{rows, target, finish(g)});
         planes.finished(plane, tile, rows, target);
@@ -325,7 +396,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
         const Tiling tiling = planeTiling(sum);
         for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
           TileRange range(sum, tiling, tile);
-          sumPlanes(sum, Rows(sum, tiling, range), tile, [&](int64_t image, int64_t g) {
+          sumPlanes(sum, planes.rows(sum, tiling, range), tile, [&](int64_t image, int64_t g) {
             range.image = image;
             fillBuffer(sum, tiling, range, source, g, 1, buffer);
           });
@@ -333,6 +404,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       }
       tap += sum.taps();
     });
+    planes.allFinished(begin, end, worker);
   });
 }
 
@@ -344,9 +416,9 @@ int64_t targetPlane(const Sums& sums) {
   return size;
 }
 
-template <class T, class Sums>
+template <class T, class Sums, class Planes>
 void runFloats(const Sums& sums, const float* source, const float* w, const float* bias,
-               float* target, std::byte* workspace, ThreadPool& pool) {
+               const Planes& planes, std::byte* workspace, ThreadPool& pool) {
   runPlanes<T>(
       sums,
       [=](const WindowSum& sum) {
@@ -354,8 +426,7 @@ void runFloats(const Sums& sums, const float* source, const float* w, const floa
       },
       w, [](int64_t, float v) { return static_cast<T>(v); },
       [=](int64_t g) { return bias == nullptr ? T{0} : static_cast<T>(bias[g]); },
-      [](int64_t) { return [](const Packet& v) { return v; }; },
-      TargetPlanes{target, targetPlane(sums)}, workspace, pool);
+      [](int64_t) { return [](const Packet& v) { return v; }; }, planes, workspace, pool);
 }
 
 // Rows of a plane of codes, less the zero point.
@@ -512,10 +583,12 @@ size_t depthwiseForwardWorkspace(const ConvShape& shape, Sums sums, int threads)
 
 void depthwiseForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
                       const float* bias, float* y, std::byte* workspace, ThreadPool& pool) {
+  const ForwardSums forward{shape};
+  const TargetPlanes planes{y, targetPlane(forward)};
   if (sums == Sums::kFloat) {
-    runFloats<float>(ForwardSums{shape}, x, w, bias, y, workspace, pool);
+    runFloats<float>(forward, x, w, bias, planes, workspace, pool);
   } else {
-    runFloats<double>(ForwardSums{shape}, x, w, bias, y, workspace, pool);
+    runFloats<double>(forward, x, w, bias, planes, workspace, pool);
   }
 }
 
@@ -581,12 +654,26 @@ void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, cons
 }
 
 size_t depthwiseInputGradWorkspace(const ConvShape& shape, int threads) {
-  return Memory<float>(InputGradSums{shape}, threads, nullptr).memory.used();
+  const Memory<float> sums(InputGradSums{shape}, threads, nullptr);
+  if (!StridedPlanes::fits(shape)) return sums.memory.used();
+  Workspace scratch(nullptr);
+  scratch.take<float>(threads * sums.grain() * StridedPlanes(shape).scratchSize());
+  return sums.memory.used() + scratch.used();
 }
 
 void depthwiseInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
                         std::byte* workspace, ThreadPool& pool) {
-  runFloats<float>(InputGradSums{shape}, dy, w, nullptr, dx, workspace, pool);
+  const InputGradSums sums{shape};
+  if (!StridedPlanes::fits(shape)) {
+    const TargetPlanes planes{dx, targetPlane(sums)};
+    return runFloats<float>(sums, dy, w, nullptr, planes, workspace, pool);
+  }
+  StridedPlanes planes(shape);
+  const Memory<float> m(sums, pool.threads(), nullptr);
+  planes.target = dx;
+  planes.scratch = reinterpret_cast<float*>(workspace + m.memory.used());
+  planes.grain = m.grain();
+  runFloats<float>(sums, dy, w, nullptr, planes, workspace, pool);
 }
 
 size_t depthwiseWeightGradWorkspace(const ConvShape& shape, int threads) {

@@ -85,6 +85,23 @@ inline void deinterleave(const Packet& a, const Packet& b, Packet& even, Packet&
 #endif
 }
 
+// The reverse: a's elements at even places, b's at odd ones.
+inline void interleave(const Packet& a, const Packet& b, float* to) {
+#if defined(__AVX2__)
+  const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
+  _mm256_storeu_ps(to, _mm256_permute2f128_ps(low, high, 0x20));
+  _mm256_storeu_ps(to + kLanes, _mm256_permute2f128_ps(low, high, 0x31));
+#else
+  float evens[kLanes], odds[kLanes];
+  store(evens, a);
+  store(odds, b);
+  for (int i = 0; i < kLanes; ++i) {
+    to[2 * i] = evens[i];
+    to[2 * i + 1] = odds[i];
+  }
+#endif
+}
+
 // kSize codes, kLanes or half as many, as floats.
 template <int kSize>
 void expandCodes(const uint8_t* codes, float* to) {
