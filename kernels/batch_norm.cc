@@ -293,6 +293,16 @@ void batchNormStatistics(const BatchNormShape& shape, const double* moments, con
   }
 }
 
+void batchNormLine(int64_t channels, const float* gamma, const float* beta, const float* mean,
+                   const float* var, float eps, const BatchNormLine& line) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const Line own = lineOf(mean[c], inverseStd(var[c], eps), gamma[c], beta[c]);
+    line.center[c] = own.center;
+    line.factor[c] = own.factor;
+    line.offset[c] = own.offset;
+  }
+}
+
 void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,
                         const float* beta, const float* mean, const float* var, float eps, float* y,
                         ThreadPool& pool) {
@@ -375,13 +385,16 @@ void batchNormGrad(const BatchNormShape& shape, GradientWriter& writer, const fl
       wholeGradient);
 }
 
-void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
-                         const float* gamma, const float* mean, const float* var, float eps,
-                         float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
+namespace {
+
+template <class Passing>
+void frozenGrad(const BatchNormShape& shape, const float* dy, const float* x, const float* gamma,
+                const float* mean, const float* var, float eps, float* dx, float* dgamma,
+                float* dbeta, ThreadPool& pool, Passing&& passing) {
   reduceAndApply<GradientLine>(
       shape, pool, nothingToDo,
       [&](int64_t c, int64_t begin, int64_t end) {
-        return gradientSums(shape, dy, x, WholeGradient{}, mean[c], c, begin, end);
+        return gradientSums(shape, dy, x, passing(c), mean[c], c, begin, end);
       },
       [&](int64_t c, const Sums& sums) {
         dbeta[c] = static_cast<float>(sums.first);
@@ -391,11 +404,31 @@ void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const flo
         return line;
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
+        const auto pass = passing(c);
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
-          for (int64_t i = row; i < row + shape.inner; ++i) dx[i] = line.factor * dy[i];
+          for (int64_t i = row; i < row + shape.inner; ++i) {
+            dx[i] = line.factor * pass(dy[i], x[i]);
+          }
         }
       });
+}
+
+}  // namespace
+
+void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                         const float* gamma, const float* mean, const float* var, float eps,
+                         float* dx, float* dgamma, float* dbeta, ThreadPool& pool) {
+  frozenGrad(shape, dy, x, gamma, mean, var, eps, dx, dgamma, dbeta, pool, wholeGradient);
+}
+
+void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                         const PassedRange& passed, const float* gamma, const float* mean,
+                         const float* var, float eps, float* dx, float* dgamma, float* dbeta,
+                         ThreadPool& pool) {
+  frozenGrad(shape, dy, x, gamma, mean, var, eps, dx, dgamma, dbeta, pool, [&](int64_t c) {
+    return PassedGradient{passed.lo[c], passed.hi[c]};
+  });
 }
 
 }  // namespace simaqat::kernels

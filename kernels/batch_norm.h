@@ -47,6 +47,10 @@ void batchNormStatistics(const BatchNormShape& shape, const double* moments, con
                          const float* beta, float eps, const BatchNormLine& line,
                          const BatchNormStatistics& statistics);
 
+// That of given statistics.
+void batchNormLine(int64_t channels, const float* gamma, const float* beta, const float* mean,
+                   const float* var, float eps, const BatchNormLine& line);
+
 // Normalises with given statistics.
 void batchNormInference(const BatchNormShape& shape, const float* x, const float* gamma,
                         const float* beta, const float* mean, const float* var, float eps, float* y,
@@ -86,5 +90,11 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
 void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
                          const float* gamma, const float* mean, const float* var, float eps,
                          float* dx, float* dgamma, float* dbeta, ThreadPool& pool);
+
+// The same where dy passes for some x alone. dx may be dy.
+void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const float* x,
+                         const PassedRange& passed, const float* gamma, const float* mean,
+                         const float* var, float eps, float* dx, float* dgamma, float* dbeta,
+                         ThreadPool& pool);
 
 }  // namespace simaqat::kernels

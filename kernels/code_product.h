@@ -8,6 +8,7 @@
 
 namespace simaqat::kernels {
 
+constexpr int64_t kCodesOfWord = 4;
 constexpr int64_t kCodeLanes = 8;     // neighbouring positions of a vector
 constexpr int64_t kCodeChannels = 4;  // target channels of a block
 constexpr int64_t kCodeVectors = 6;   // vectors of a call

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 
+#include "kernels/code_product.h"
 #include "kernels/window_sum.h"
 
 namespace simaqat::kernels {
-
-constexpr int64_t kCodesOfWord = 4;
 
 // Rows of words of four channels' codes, for fillBuffer.
 struct CodeRows {

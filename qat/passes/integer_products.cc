@@ -4,6 +4,8 @@
 
 #include "qat/ir/op.h"
 #include "qat/ops/shared/convolution_attributes.h"
+#include "qat/ops/shared/gemm_attributes.h"
+#include "qat/ops/shared/quantized_gemm_attributes.h"
 #include "qat/passes/fake_quantized.h"
 
 namespace simaqat {
@@ -38,13 +40,13 @@ std::optional<Codes> codesOf(Graph& graph, Value* value, Node* before) {
   return Codes{again->output(0), again->output(1), node->input(2)};
 }
 
-// With a scale for each output channel, and zero points of zero.
-const Node* weightQuantizerOf(const Value* value) {
+// With a scale for each output channel, which `axis` counts, and zero points of zero.
+const Node* weightQuantizerOf(const Value* value, int64_t axis = 0) {
   const Node* node = value->producer();
   if (node == nullptr || !isFakeQuantize(*node)) return nullptr;
   const auto& spec = node->attributes<QuantizerSpec>();
   const bool fits = spec.qmin >= -128 && spec.qmax <= 127 && spec.qmin < 0;
-  return fits && spec.axis == 0 ? node : nullptr;
+  return fits && spec.axis == axis ? node : nullptr;
 }
 
 // Sums of more codes could leave 32 bits, or in depthwise convolutions the 24 bits of a float
@@ -76,6 +78,46 @@ void useIntegers(Graph& graph, Node& conv) {
   graph.removeNode(&conv);
 }
 
+// A product with one right operand for all.
+struct Product {
+  bool transposes;  // the right operand
+  Value* bias;
+};
+
+std::optional<Product> productOf(const Node& node) {
+  if (node.input(1)->type.rank() != 2) return std::nullopt;
+  if (node.op().qualifiedName() == "MatMul") {
+    return node.input(0)->type.rank() < 2 ? std::nullopt : std::optional<Product>({false, nullptr});
+  }
+  const auto& attributes = node.attributes<ops::GemmAttributes>();
+  Value* bias = node.input(2);
+  if (attributes.transA || attributes.alpha != 1) return std::nullopt;
+  if (bias != nullptr) {
+    // One number for each column.
+    const int64_t columns = node.input(1)->type.dims()[attributes.transB ? 0 : 1];
+    if (attributes.beta != 1 || !bias->type.isStatic()) return std::nullopt;
+    if (bias->type.size() != columns || bias->type.dims().back() != columns) return std::nullopt;
+  }
+  return Product{attributes.transB, bias};
+}
+
+void useIntegersInProduct(Graph& graph, Node& node) {
+  if (!node.input(1)->type.isStatic()) return;
+  const std::optional<Product> product = productOf(node);
+  if (!product) return;
+  const Node* w = weightQuantizerOf(node.input(1), product->transposes ? 0 : 1);
+  const int64_t depth = node.input(1)->type.dims()[product->transposes ? 1 : 0];
+  if (w == nullptr || depth > kMostTaps) return;
+  const std::optional<Codes> x = codesOf(graph, node.input(0), &node);
+  if (!x) return;
+  Value* y = graph.add("simaqat::QuantizedGemm", node.name(),
+                       {x->codes, node.input(1), product->bias, x->scale, x->zero_point,
+                        w->input(kFakeQuantizeScale)},
+                       ops::QuantizedGemmAttributes{product->transposes}, &node);
+  graph.replaceUses(node.output(), y);
+  graph.removeNode(&node);
+}
+
 // The scale of weights that are fake-quantized.
 void tellScale(Node& input_gradient) {
   const Node* w = weightQuantizerOf(input_gradient.input(1));
@@ -100,6 +142,7 @@ void useIntegerProducts(Graph& graph) {
     if (node->output()->type.element != ElementType::kFloat) continue;
     const std::string name = node->op().qualifiedName();
     if (name == "Conv") useIntegers(graph, *node);
+    if (name == "Gemm" || name == "MatMul") useIntegersInProduct(graph, *node);
     if (name == "simaqat::ConvWeightGradient") readCodes(*node, 0, true);
     if (name == "simaqat::ConvInputGradient") tellScale(*node);
     // Codes have their values' order.

@@ -22,6 +22,14 @@ bool isMask(const Node& node) {
                      [](const Value* v) { return v == nullptr || v->type.size() == 1; });
 }
 
+// The form that a gradient of BatchNormalization takes; null where the node is something else.
+const char* passedForm(const Node& node) {
+  const std::string name = node.op().qualifiedName();
+  if (name == "simaqat::BatchNormTrainingGradient") return "simaqat::PassedBatchNormGradient";
+  if (name == "simaqat::BatchNormFrozenGradient") return "simaqat::PassedBatchNormFrozenGradient";
+  return nullptr;
+}
+
 class Passing {
  public:
   Passing(Graph& graph, Node* node) : graph_(graph), node_(node), dy_(node->input(kDy)) {}
@@ -92,8 +100,8 @@ class Passing {
     inputs[kDy] = dy_;
     inputs.insert(inputs.end(), {range->output(0), range->output(1)});
     options.output_count = node_->outputCount();
-    const Node* gradient =
-        graph_.addNode("simaqat::PassedBatchNormGradient", node_->name(), inputs, nullptr, options);
+    const Node* gradient = graph_.addNode(passedForm(*node_), node_->name(), inputs,
+                                          node_->rawAttributes().clone(), options);
     for (size_t i = 0; i < node_->outputCount(); ++i) {
       graph_.replaceUses(node_->output(i), gradient->output(i));
     }
@@ -111,7 +119,7 @@ class Passing {
 
 void usePassedRanges(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
-    const bool fits = node->op().qualifiedName() == "simaqat::BatchNormTrainingGradient" &&
+    const bool fits = passedForm(*node) != nullptr &&
                       node->input(kX)->type.element == ElementType::kFloat &&
                       node->input(kX)->type.rank() >= 2 && node->input(kX)->type.size() > 0;
     if (fits) Passing(graph, node).run();

@@ -68,24 +68,42 @@ class Raising {
     }
   }
 
-  // Codes of 8 bits with a scale for each element of axis 0, or for all.
+  // Codes of 8 bits with a scale for each element of an axis, or for all.
   static bool isStoredWeight(const Node& node) {
     const Value* codes = node.input(kX);
-    const auto& attributes = node.attributes<ops::QuantizeLinearAttributes>();
     if (!codes->isConstant() || codes->constant.type() != ElementType::kInt8) return false;
-    if (attributes.block_size != 0) return false;
+    if (node.attributes<ops::QuantizeLinearAttributes>().block_size != 0) return false;
     const Value* scale = node.input(kScale);
     if (!scale->isConstant() || scale->constant.type() != ElementType::kFloat) return false;
     if (codes->constant.dims().empty()) return false;
     const bool is_one = scale->constant.dims().empty();
+    const int64_t axis = axisOf(node);
+    const auto rank = static_cast<int64_t>(codes->constant.dims().size());
     const bool is_per_channel =
-        attributes.axis == 0 && scale->constant.size() == codes->constant.dims()[0];
+        axis >= 0 && axis < rank &&
+        scale->constant.size() == codes->constant.dims()[static_cast<size_t>(axis)];
     if (!is_one && !is_per_channel) return false;
     const Value* zero_point = node.input(kZeroPoint);
     if (zero_point == nullptr) return true;
     if (!zero_point->isConstant()) return false;
     const std::vector<float> zeros = zero_point->constant.toVector<float>();
     return std::all_of(zeros.begin(), zeros.end(), [](float zero) { return zero == 0; });
+  }
+
+  static int64_t axisOf(const Node& node) {
+    const int64_t axis = node.attributes<ops::QuantizeLinearAttributes>().axis;
+    return axis < 0 ? axis + static_cast<int64_t>(node.input(kX)->constant.dims().size()) : axis;
+  }
+
+  // Of one scale for all, which may be taken along any axis: the one that its user asks for.
+  static int64_t axisOfOneScale(const Node& node) {
+    for (const Use& use : node.output()->uses()) {
+      const QuantizationTraits& traits = use.node->op().quantization;
+      if (traits.weight_input != static_cast<int>(use.index)) continue;
+      const int64_t axis = traits.weight_axis(*use.node);
+      if (axis >= 0) return axis;
+    }
+    return 0;
   }
 
   void raiseWeight(Node* node) {
@@ -96,14 +114,16 @@ class Raising {
         {node->input(kX)->constant, node->input(kScale)->constant,
          zero_point == nullptr ? Tensor() : zero_point->constant},
         pool)[0];
-    QuantizerSpec spec = weightQuantizer(0);
+    std::vector<float> scales = node->input(kScale)->constant.toVector<float>();
+    const int64_t axis = scales.size() == 1 ? axisOfOneScale(*node) : axisOf(*node);
+    QuantizerSpec spec = weightQuantizer(axis);
     spec.qmin = -128;
     spec.observer = "fixed";
     const std::string name = node->output()->name();
     // Kernels take a scale for each channel.
-    std::vector<float> scales = node->input(kScale)->constant.toVector<float>();
-    if (scales.size() == 1) scales.resize(static_cast<size_t>(values.dims()[0]), scales[0]);
-    const std::vector<int64_t> dims = {static_cast<int64_t>(scales.size())};
+    const int64_t channels = values.dims()[static_cast<size_t>(axis)];
+    if (scales.size() == 1) scales.resize(static_cast<size_t>(channels), scales[0]);
+    const std::vector<int64_t> dims = {channels};
     add(node, graph_.addConstant(graph_.uniqueName(name + "/values"), values),
         graph_.addConstant(graph_.uniqueName(name + "/scales"), Tensor::of(dims, scales)),
         graph_.addConstant(graph_.uniqueName(name + "/zero_point"),

@@ -26,6 +26,21 @@ Node* split(Graph& graph, Node* node) {
   return statistics;
 }
 
+// From a BatchNormalization with running statistics.
+void splitFrozen(Graph& graph, Node* node) {
+  Graph::NodeOptions options;
+  options.before = node;
+  options.output_count = 3;
+  const Node* line = graph.addNode("simaqat::BatchNormLine", node->name(), node->inputs(),
+                                   node->rawAttributes().clone(), options);
+  Value* y =
+      graph.add("simaqat::Normalize", node->name(),
+                {node->input(0), line->output(0), line->output(1), line->output(2)}, nullptr, node);
+  y->quantizer = node->output()->quantizer;
+  graph.replaceUses(node->output(), y);
+  graph.removeNode(node);
+}
+
 // What a chain of monotone operators from x to `value` makes of the extremes of x; null where there
 // is no such chain.
 Value* ofExtremes(Graph& graph, const Value* value, const Node* statistics, Node* before) {
@@ -43,8 +58,7 @@ Value* ofExtremes(Graph& graph, const Value* value, const Node* statistics, Node
 
 bool canSplit(const Node& node) {
   const TensorType& type = node.input(0)->type;
-  return node.op().qualifiedName() == "simaqat::BatchNormTraining" &&
-         type.element == ElementType::kFloat && type.rank() >= 2 && type.size() > 0;
+  return type.element == ElementType::kFloat && type.rank() >= 2 && type.size() > 0;
 }
 
 }  // namespace
@@ -52,7 +66,9 @@ bool canSplit(const Node& node) {
 void splitBatchNorms(Graph& graph) {
   std::vector<const Node*> all;
   for (Node* node : graph.nodeSequence()) {
-    if (canSplit(*node)) all.push_back(split(graph, node));
+    const std::string name = node->op().qualifiedName();
+    if (name == "simaqat::BatchNormTraining" && canSplit(*node)) all.push_back(split(graph, node));
+    if (name == "BatchNormalization" && canSplit(*node)) splitFrozen(graph, node);
   }
   for (Node* node : graph.nodeSequence()) {
     if (node->op().qualifiedName() != "simaqat::ObserveRange") continue;

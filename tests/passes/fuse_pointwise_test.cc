@@ -240,6 +240,30 @@ TEST_CASE("normalization, activation and quantization are one pass each way, bit
   checkSameBits(graph, after, {randomTensor({4, 6, 9, 7}, 1), randomTensor({4, 6, 9, 7}, 2)});
 }
 
+TEST_CASE("BatchNormalization with running statistics is one pass each way, bit for bit") {
+  std::string text = kStep;
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  replace("%y, %rm, %rv, %m, %s = simaqat::BatchNormTraining(", "%y = BatchNormalization(");
+  replace("simaqat::BatchNormTrainingGradient(%dr, %x, %gamma, %m, %s)",
+          "simaqat::BatchNormFrozenGradient(%dr, %x, %gamma, %mean, %var)");
+  replace("output rm = %rm\n", "");
+  replace("output rv = %rv", "");
+  const Graph graph = parse(text);
+  Graph after = graph.clone();
+  storeCodes(after);
+  splitBatchNorms(after);
+  usePassedRanges(after);
+  removeDeadCode(after);
+  fusePointwise(after);
+  removeDeadCode(after);
+  CHECK(countNodes(after, "simaqat::PointwiseQuantize") == 1);
+  CHECK(countNodes(after, "simaqat::PassedBatchNormFrozenGradient") == 1);
+  CHECK(countNodes(after, "BatchNormalization") == 0);
+  checkSameBits(graph, after, {randomTensor({4, 6, 9, 7}, 1), randomTensor({4, 6, 9, 7}, 2)});
+}
+
 TEST_CASE("the range behind a monotone function follows from the channels' extremes") {
   Graph graph = parse(kStep);
   splitBatchNorms(graph);

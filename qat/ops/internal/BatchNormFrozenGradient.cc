@@ -55,6 +55,7 @@ OpDefinition defineBatchNormFrozenGradient() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.kernel = kernel;
+  op.in_place = {{0, 0}};
   op.gradient_is_error = true;
   return op;
 }

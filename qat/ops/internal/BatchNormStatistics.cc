@@ -13,12 +13,6 @@ constexpr size_t kMoments = 5;
 
 enum Output { kCenter, kFactor, kOffset, kRunningMean, kRunningVar, kMean, kInvStd, kExtremes };
 
-Shape channelShape(const Shape& x) {
-  Shape shape(x.size() - 1, Dim(1));
-  shape[0] = x[1];
-  return shape;
-}
-
 void infer(InferContext& c) {
   checkBatchNormInputs(c);
   const Shape* x = c.shape(0);

@@ -57,6 +57,7 @@ OpDefinition defineBatchNormTrainingGradient() {
   op.evaluate = evaluate;
   op.kernel = kernel;
   op.pointwise.fused_form = "simaqat::PointwiseBatchNormGradient";
+  op.in_place = {{0, 0}};
   op.gradient_is_error = true;
   return op;
 }

@@ -15,6 +15,13 @@ inline kernels::BatchNormShape batchNormShape(const TensorView& x) {
   return {batch, channels, batch * channels == 0 ? 0 : x.size / (batch * channels)};
 }
 
+// [C, 1, ...], which broadcasts against x.
+inline Shape channelShape(const Shape& x) {
+  Shape shape(x.size() - 1, Dim(1));
+  shape[0] = x[1];
+  return shape;
+}
+
 // f(element index) for each element of one channel.
 template <class F>
 void forEachInChannel(const kernels::BatchNormShape& s, int64_t channel, F f) {
