@@ -131,7 +131,6 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     return;
   }
   if (isDepthwise(shape)) return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
-  if (isDepthwise(shape)) return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
   const WeightGradPlan plan(collapsed(shape));
   const WindowSum& sum = plan.sum;
   const Tiling& tiling = plan.tiling;

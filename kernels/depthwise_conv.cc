@@ -288,8 +288,9 @@ struct StridedPlanes {
     for (; kStride * (i + kLanes) <= width; i += kLanes) {
       interleave(load(even + i), load(odd + i), to + kStride * i);
     }
-    for (int64_t w = kStride * i; w < width; ++w)
+    for (int64_t w = kStride * i; w < width; ++w) {
       to[w] = (w % kStride == 0 ? even : odd)[w / kStride];
+    }
   }
 
   int64_t row_step, height, width;
