@@ -212,7 +212,9 @@ struct Memory {
     buffers = memory.take<T>(threads * buffer_size);
   }
   // Planes that are worth handing out together.
-  int64_t grain() const { return ceilDiv(kWork, products + 1); }
+  int64_t grain() const {
+    return std::clamp<int64_t>(ceilDiv(kWork, products + 1), 1, std::max<int64_t>(planes, 1));
+  }
 
   Workspace memory;
   int64_t buffer_size = 0, planes = 0, group = 0, taps = 0;

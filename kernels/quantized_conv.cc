@@ -37,6 +37,7 @@ struct Memory {
     tap_offsets = memory.take<int64_t>(sum.taps());
     weights = memory.take<uint32_t>(sum.group * blocks * kCodeChannels * sum.taps());
     offset = memory.take<int32_t>(sum.group * sum.target_channels);
+    factor = memory.take<float>(sum.group * sum.target_channels);
     vectors = memory.take<PositionVector>(threads * tiling.vectors_of_tile);
     buffers = memory.take<uint32_t>(threads * tiling.bufferSize() + kCodeLanes);
     moments = memory.take<PartialMoments>(tiling.tiles_of_group * sum.group * sum.target_channels);
@@ -46,6 +47,7 @@ struct Memory {
   int64_t* tap_offsets;
   uint32_t* weights;        // [group][block][taps][kCodeChannels]
   int32_t* offset;          // [group][channel]: x_zero_point times the sum of the codes
+  float* factor;            // [group][channel]: the scales of x and of w
   PositionVector* vectors;  // [thread][vectors of a tile]
   uint32_t* buffers;        // [thread][a tile's buffer]
   PartialMoments* moments;  // [tile of a group][group][channel]
@@ -60,17 +62,20 @@ inline int32_t roundToInteger(float v) {
   return bits - 0x4b400000;
 }
 
-// The codes of one block of channels, and their sums times the zero point.
-void packWeights(const WindowSum& sum, const float* w, int64_t group_channels,
-                 const float* w_scale, int64_t channels, int32_t zero_point, uint32_t* packed,
-                 int32_t* offset) {
+// The codes of one block of channels, their sums times the zero point, and what makes results of
+// sums of codes: NaN where a weight is, which no code tells.
+void packWeights(const WindowSum& sum, const float* w, int64_t group_channels, const float* w_scale,
+                 int64_t channels, float x_scale, int32_t zero_point, uint32_t* packed,
+                 int32_t* offset, float* factor) {
   const int64_t kernel = sum.kernelSize();
   std::fill(packed, packed + kCodeChannels * sum.taps(), 0u);
   for (int64_t c = 0; c < channels; ++c) {
     int32_t total = 0;
+    factor[c] = x_scale * w_scale[c];
     for (int64_t s = 0; s < group_channels; ++s) {
       for (int64_t k = 0; k < kernel; ++k) {
         const float value = w[(c * group_channels + s) * kernel + k];
+        if (value != value) factor[c] = value;
         const int32_t code = roundToInteger(value / w_scale[c]);
         total += code;
         packed[(s / kWord * kernel + k) * kCodeChannels + c] |=
@@ -83,9 +88,7 @@ void packWeights(const WindowSum& sum, const float* w, int64_t group_channels,
 
 struct Arguments {
   const uint8_t* x;
-  float x_scale;
   int32_t zero_point;
-  const float* w_scale;
   const float* bias;
   const ConvResults& results;
   int64_t group_channels;  // source channels of a group
@@ -97,16 +100,16 @@ using Results = float[kCodeChannels][kVectorsTogether * kCodeLanes];
 
 // The results of one block's channels at up to kCodeVectors vectors, from their sums. Those of a vector
 // begin at at[v]; lanes behind its width are where the next one's will be.
-void finish(const Arguments& a, const CodeSums& sums, const int32_t* offset, int64_t channel,
+void finish(const Arguments& a, const CodeSums& sums, const Memory& m, int64_t channel,
             int64_t channels, const int64_t* at, int64_t count, Results& results) {
   for (int64_t c = 0; c < channels; ++c) {
     const int64_t o = channel + c;
-    const float factor = a.x_scale * a.w_scale[o];
+    const float factor = m.factor[o];
     const float bias = a.bias == nullptr ? 0.0f : a.bias[o];
     for (int64_t v = 0; v < count; ++v) {
       float* to = results[c] + at[v];
       for (int64_t i = 0; i < kCodeLanes; ++i) {
-        to[i] = static_cast<float>(sums[c][v][i] - offset[o]) * factor + bias;
+        to[i] = static_cast<float>(sums[c][v][i] - m.offset[o]) * factor + bias;
       }
     }
   }
@@ -168,7 +171,7 @@ void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile, const Arg
           }
           CodeSums sums;
           multiply(product, sums);
-          finish(a, sums, m.offset, channel, channels, at + v, product.vectors, results);
+          finish(a, sums, m, channel, channels, at + v, product.vectors, results);
         }
         for (int64_t c = 0; c < channels; ++c) {
           put(a, (channel + c) * sum.targetPlane(), vectors + first, together, results[c],
@@ -208,8 +211,7 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
   const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
   const Memory m(sum, tiling, pool.threads(), workspace);
   const auto zero_point = std::isfinite(x.zero_point) ? static_cast<int32_t>(x.zero_point) : 0;
-  const Arguments a{
-      x.codes, x.scale, zero_point, w_scale, bias, results, shape.in_channels / shape.group};
+  const Arguments a{x.codes, zero_point, bias, results, shape.in_channels / shape.group};
 
   fillTapOffsets(sum, tiling, m.tap_offsets);
   const int64_t channel_weights = a.group_channels * sum.kernelSize();
@@ -219,9 +221,9 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
                      const int64_t in_group = i % m.blocks * kCodeChannels;
                      const int64_t o = i / m.blocks * sum.target_channels + in_group;
                      packWeights(sum, w + o * channel_weights, a.group_channels, w_scale + o,
-                                 std::min(kCodeChannels, sum.target_channels - in_group),
+                                 std::min(kCodeChannels, sum.target_channels - in_group), x.scale,
                                  zero_point, m.weights + i * kCodeChannels * sum.taps(),
-                                 m.offset + o);
+                                 m.offset + o, m.factor + o);
                    }
                  });
   pool.run(tiling.tiles(), [&](int64_t tile, int worker) {

@@ -85,6 +85,8 @@ void packColumn(const QuantizedGemmShape& shape, const float* w, float w_scale, 
     uint32_t codes = 0;
     for (int64_t e = 0; e < count; ++e, from += step) {
       const float code = std::nearbyint(*from / w_scale);
+      // No code tells it: the column becomes NaN.
+      if (!std::isfinite(code)) m.factor[column] = std::numeric_limits<float>::quiet_NaN();
       const auto integer = std::isfinite(code) ? static_cast<int32_t>(code) : 0;
       total += integer;
       codes |= (static_cast<uint32_t>(integer + kMove) & 0xffu) << (8 * e);

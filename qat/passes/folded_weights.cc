@@ -19,7 +19,10 @@ struct Affine {
 
 Affine affineOf(const Node& batch_norm) {
   const double epsilon = batch_norm.attributes<ops::BatchNormAttributes>().epsilon;
-  const auto read = [&](size_t i) { return batch_norm.input(i)->constant.toVector<double>(); };
+  const auto read = [&](size_t i) {
+    if (!batch_norm.input(i)->isConstant()) batch_norm.fail("input {} is not stored", i);
+    return batch_norm.input(i)->constant.toVector<double>();
+  };
   const std::vector<double> gamma = read(1);
   const std::vector<double> beta = read(2);
   const std::vector<double> mean = read(3);
@@ -35,6 +38,7 @@ Affine affineOf(const Node& batch_norm) {
 
 // The bias in front of the BatchNormalization and a Gemm's constants, joined to it.
 void foldNode(const Graph& graph, const Node& node, Affine& affine) {
+  if (!hasBiasByChannel(node)) node.fail("adds something else than one stored number a channel");
   const bool is_gemm = node.op().qualifiedName() == "Gemm";
   const double alpha = is_gemm ? node.attributes<ops::GemmAttributes>().alpha : 1.0;
   const double beta = is_gemm ? node.attributes<ops::GemmAttributes>().beta : 1.0;

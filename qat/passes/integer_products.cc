@@ -96,7 +96,8 @@ std::optional<Product> productOf(const Node& node) {
     // One number for each column.
     const int64_t columns = node.input(1)->type.dims()[attributes.transB ? 0 : 1];
     if (attributes.beta != 1 || !bias->type.isStatic()) return std::nullopt;
-    if (bias->type.size() != columns || bias->type.dims().back() != columns) return std::nullopt;
+    const std::vector<int64_t> dims = bias->type.dims();
+    if (dims.empty() || dims.back() != columns || bias->type.size() != columns) return std::nullopt;
   }
   return Product{attributes.transB, bias};
 }

@@ -393,7 +393,10 @@ class Scaffolder {
     const QuantizationTraits& traits = node.op().quantization;
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
     const Node* batch_norm = batchNormBehind(graph_, node);
-    if (batch_norm == nullptr || !isFusedWith(node, *batch_norm)) return spec;
+    if (batch_norm == nullptr) return spec;
+    // One that the recipe leaves in float is folded all the same where no quantizer is between.
+    const bool is_between = policy_.wantsOutput(node) && !isFusedWith(node, *batch_norm);
+    if (is_between) return spec;
     const bool is_shared = std::any_of(
         weight->uses().begin(), weight->uses().end(),
         [&](const Use& use) { return use.node != &node && !isFakeQuantize(*use.node); });

@@ -105,7 +105,10 @@ std::vector<int64_t> chooseWidths(const std::vector<WidthItem>& items, int64_t c
                      is_pinned ? ", or as the recipe tells," : "", least,
                      std::max<int64_t>(code_bytes, 0));
   }
-  return fill(candidates, std::min(code_bytes, most) - least);
+  if (code_bytes < most) return fill(candidates, code_bytes - least);
+  std::vector<int64_t> widths;
+  for (const Candidates& candidate : candidates) widths.push_back(candidate.widths.back());
+  return widths;
 }
 
 }  // namespace simaqat

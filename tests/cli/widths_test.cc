@@ -94,6 +94,15 @@ TEST_CASE("the widths chosen are the best that fit") {
   }
 }
 
+TEST_CASE("room for all of them gives each the widest") {
+  std::vector<WidthItem> items(30);
+  for (size_t i = 0; i < items.size(); ++i) {
+    items[i].elements = 99991 + static_cast<int64_t>(i);
+    items[i].costs = {2, 1, 0};
+  }
+  CHECK(chooseWidths(items, 1 << 30) == std::vector<int64_t>(30, 16));
+}
+
 TEST_CASE("widths that are not for choice") {
   std::vector<WidthItem> items(3);
   for (WidthItem& item : items) {

@@ -122,6 +122,16 @@ TEST_CASE("a scale that is NaN makes the result NaN") {
   for (float v : q.run(2)) CHECK(std::isnan(v));
 }
 
+TEST_CASE("a weight that is NaN makes its channel NaN") {
+  for (const ConvShape& shape : {make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}),
+                                 make(1, 3, 3, 3, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1})}) {
+    Quantized q(shape, 100, 3);
+    q.w[q.w.size() / 3 + 4] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<float> y = q.run(1);
+    for (size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i / 36 == 1));
+  }
+}
+
 TEST_CASE("sums that could leave 32 bits are not for it") {
   CHECK(quantizedConvFits(make(1, 32000, 1, 1, {1, 1, 1}, {1, 1, 1})));
   CHECK(!quantizedConvFits(make(1, 8000, 1, 1, {1, 3, 3}, {1, 3, 3})));

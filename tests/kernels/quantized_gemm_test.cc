@@ -82,5 +82,18 @@ TEST_CASE("a scale that is NaN makes the product NaN") {
   for (float v : y) CHECK(std::isnan(v));
 }
 
+TEST_CASE("a weight that is NaN makes its column NaN") {
+  const QuantizedGemmShape shape{2, 3, 4, true};
+  const std::vector<uint8_t> x(8, 100);
+  const std::vector<float> w_scale(3, 0.01f);
+  std::vector<float> w(12, 0.5f), y(6);
+  w[6] = std::numeric_limits<float>::quiet_NaN();
+  ThreadPool pool(1);
+  auto workspace = dirtyWorkspace(quantizedGemmWorkspace(shape));
+  quantizedGemm(shape, {x.data(), 0.1f, 3}, w.data(), w_scale.data(), nullptr, y.data(),
+                workspace.data(), pool);
+  for (size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i % 3 == 1));
+}
+
 }  // namespace
 }  // namespace simaqat::kernels

@@ -246,6 +246,11 @@ TEST_CASE("the folded weight of a ConvTranspose with groups, whose channels shar
     %n = BatchNormalization(%c, %g, %b, %m, %v) {epsilon = 1.0}
     %y = Relu(%n)
     output y = %y)";
+  // Whatever the recipe says of quantizers behind it.
+  ScaffoldOptions weights_only;
+  weights_only.activation.quantize = false;
+  CHECK(codes(finalized(text, weights_only), "w/quantized") ==
+        codes(finalized(text), "w/quantized"));
   const Graph graph = finalized(text);
   // Factors 1, -10, 0 and 5: [1, -20], [3, -40], [0, 30], [0, 40].
   const float scale = 40.0f / 127;

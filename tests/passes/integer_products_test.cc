@@ -103,8 +103,8 @@ TEST_CASE("products of quantized matrices multiply codes") {
 }
 
 TEST_CASE("products with something else than one number a column stay") {
-  for (const std::string product :
-       {"Gemm(%x, %w, %c)", "Gemm(%x, %w) {alpha = 0.5}", "Gemm(%x, %w) {transA = 1}"}) {
+  for (const std::string product : {"Gemm(%x, %w, %c)", "Gemm(%x, %w, %xs)",
+                                    "Gemm(%x, %w) {alpha = 0.5}", "Gemm(%x, %w) {transA = 1}"}) {
     Graph graph = parse(R"(
       input %q : float[8, 8]
       constant %c : float[8, 1] = [1, ...]

@@ -48,7 +48,7 @@ void check(const std::string& function, const std::string& mask, bool is_used = 
     float* data = x.mutableData<float>();
     for (int64_t i = 0; i < x.size(); i += 3) data[i] = std::nearbyint(data[i] * 20) / 20;
     if (seed == 4) data[11] = std::nanf("");
-    for (const float scale : {0.05f, 0.0031f, 2.0f}) {
+    for (const float scale : {0.05f, 0.0031f, 2.0f, std::nanf("")}) {
       const std::vector<Tensor> inputs = {x, randomTensor({5, 6, 37}, 10 + seed),
                                           Tensor::scalar(scale), Tensor::scalar(3.0f)};
       const std::vector<Tensor> expected = run(graph, inputs);

@@ -32,10 +32,15 @@ void block(const Node&, const float* const* in, float* out, int64_t n) {
   }
 }
 
+// The next float in the direction of `end`; NaN where there is none.
+float next(float bound, float end) {
+  return bound == end ? std::numeric_limits<float>::quiet_NaN() : std::nextafter(bound, end);
+}
+
 FloatRange passes(const Node&, const float* const* in) {
   const float infinity = std::numeric_limits<float>::infinity();
-  return {in[2] == nullptr ? -infinity : std::nextafter(*in[2], infinity),
-          in[3] == nullptr ? infinity : std::nextafter(*in[3], -infinity)};
+  return {in[2] == nullptr ? -infinity : next(*in[2], infinity),
+          in[3] == nullptr ? infinity : next(*in[3], -infinity)};
 }
 
 }  // namespace

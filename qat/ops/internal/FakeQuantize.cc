@@ -10,8 +10,8 @@ namespace simaqat::ops {
 namespace {
 
 // The scaffolding: y = dq(q(x)). Inputs x, scale, zero_point and what the observer keeps
-// (FakeQuantizeInput in qat/ir/quantizer.h), which evaluation ignores and training updates. Files
-// define it as a function.
+// (FakeQuantizeInput in qat/ir/fake_quantize.h), which evaluation ignores and training updates.
+// Files define it as a function.
 
 void infer(InferContext& c) { c.setOutput(0, c.input(0).element, c.input(0).shape); }
 

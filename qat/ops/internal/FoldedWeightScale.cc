@@ -83,6 +83,7 @@ void evaluate(const EvalContext& c) {
   if (spec.learnsFoldedScale()) shared = *c.in(kLearned).data<float>();
   for (size_t ch = 0; ch < factors.size(); ++ch) {
     const float own = shared / factors[ch];
+    if (std::isnan(scale[ch])) continue;  // a weight is
     scale[ch] = std::isfinite(own) ? own : scaleFromMaxAbs(spec, scale[ch]);
   }
 }

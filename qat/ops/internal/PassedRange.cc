@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "qat/base/float_order.h"
@@ -44,9 +45,9 @@ class RangeSearch {
       const float* in[kMaxPointwiseInputs];
       slots(step, in);
       const FloatRange own = step.node->op().pointwise.passes(*step.node, in);
-      // A NaN stays one.
-      if (!(own.lo <= passed_.lo)) passed_.lo = own.lo;
-      if (!(own.hi >= passed_.hi)) passed_.hi = own.hi;
+      // A NaN, which nothing passes, stays one.
+      if (!std::isnan(passed_.lo) && !(own.lo <= passed_.lo)) passed_.lo = own.lo;
+      if (!std::isnan(passed_.hi) && !(own.hi >= passed_.hi)) passed_.hi = own.hi;
     }
   }
 
