@@ -40,6 +40,7 @@ enum Pass {
   kQuantized,
   kInputGrad,
   kWeightGrad,
+  kGrads,
   kWinogradInputGrad,
   kWinogradWeightGrad
 };
@@ -52,6 +53,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
                        0.5f);
   std::vector<float> y(static_cast<size_t>(s.batch * s.out_channels * positions), 0.5f);
   std::vector<float> w(static_cast<size_t>(s.out_channels * taps), 0.5f);
+  std::vector<float> dw(w.size());
   const std::vector<uint8_t> codes(x.size(), 1);
   const std::vector<float> w_scale(static_cast<size_t>(s.out_channels), 0.5f);
   const Sums sums = pass == kForward ? Sums::kFloat : Sums::kDouble;
@@ -59,6 +61,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
                        : pass == kQuantized  ? quantizedConvWorkspace(s, pool.threads())
                        : pass == kInputGrad  ? convInputGradWorkspace(s, pool.threads())
                        : pass == kWeightGrad ? convWeightGradWorkspace(s, pool.threads())
+                       : pass == kGrads      ? convGradsWorkspace(s, pool.threads())
                        : pass == kWinogradInputGrad
                            ? winogradInputGradWorkspace(s, pool.threads())
                            : winogradWeightGradWorkspace(s, pool.threads());
@@ -73,6 +76,9 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
       convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
     } else if (pass == kWeightGrad) {
       convWeightGrad(s, x.data(), y.data(), w.data(), workspace.data(), pool);
+    } else if (pass == kGrads) {
+      convGrads(s, {codes.data(), 0.5f, 0}, y.data(), w.data(), x.data(), dw.data(),
+                workspace.data(), pool);
     } else if (pass == kWinogradInputGrad) {
       winogradInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
     } else {
@@ -80,8 +86,9 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
     }
     benchmark::ClobberMemory();
   }
-  const double flops =
-      2.0 * static_cast<double>(s.batch * s.out_channels * positions) * static_cast<double>(taps);
+  const double flops = (pass == kGrads ? 4.0 : 2.0) *
+                       static_cast<double>(s.batch * s.out_channels * positions) *
+                       static_cast<double>(taps);
   state.counters["FLOP"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
 }
 
@@ -94,6 +101,8 @@ const bool registered = [] {
       {"resnet20/64-64", square(64, 64, 64, 8, 3, 1)},
       {"resnet20/1x1/16-32/2", square(64, 16, 32, 32, 1, 2)},
       {"mobilenet/1x1/16-96", square(16, 16, 96, 112, 1, 1)},
+      {"mobilenet/1x1/24-144", square(16, 24, 144, 56, 1, 1)},
+      {"mobilenet/1x1/64-384", square(16, 64, 384, 14, 1, 1)},
       {"mobilenet/1x1/96-24", square(16, 96, 24, 56, 1, 1)},
       {"mobilenet/1x1/384-64", square(16, 384, 64, 14, 1, 1)},
       {"mobilenet/1x1/960-160", square(16, 960, 160, 7, 1, 1)},
@@ -105,11 +114,12 @@ const bool registered = [] {
       {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
   };
   const char* const passes[] = {
-      "forward",     "wide_forward",        "quantized",           "input_grad",
-      "weight_grad", "winograd_input_grad", "winograd_weight_grad"};
+      "forward",     "wide_forward", "quantized",           "input_grad",
+      "weight_grad", "grads",        "winograd_input_grad", "winograd_weight_grad"};
   for (const Case& c : cases) {
-    const int count = winogradFits(c.shape) ? 7 : 5;
-    for (int pass = 0; pass < count; ++pass) {
+    for (int pass = 0; pass <= kWinogradWeightGrad; ++pass) {
+      if (pass == kGrads && c.shape.kernel[2] > 1) continue;
+      if (pass > kGrads && !winogradFits(c.shape)) continue;
       benchmark::RegisterBenchmark((std::string(c.name) + "/" + passes[pass]).c_str(),
                                    [shape = c.shape, pass](benchmark::State& state) {
                                      run(state, shape, static_cast<Pass>(pass));

@@ -9,17 +9,10 @@
 namespace simaqat::kernels {
 namespace {
 
-void putCodes(ConvCodes& codes, int64_t at, float* values, int64_t n) {
-  const float lo = codes.lo, hi = codes.hi;
-  uint32_t nan = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const float low = values[i] < lo ? lo : values[i];
-    values[i] = low > hi ? hi : low;
-    nan |= low != low ? 1u : 0u;
+void putCodes(ConvCodes& codes, int64_t at, const float* values, int64_t n) {
+  if (kernels().quantizeLine(values, n, codes.line, codes.codes + at)) {
+    codes.has_nan.store(true, std::memory_order_relaxed);
   }
-  kernels().quantizeUint8(values, n, codes.scale, codes.zero_point, codes.qmin, codes.qmax,
-                          codes.codes + at);
-  if (nan != 0) codes.has_nan.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -62,7 +55,7 @@ void PartialMoments::add(const PartialMoments& other) {
   hi = std::max(hi, other.hi);
 }
 
-void putResults(const ConvResults& results, int64_t at, float* values, int64_t n,
+void putResults(const ConvResults& results, int64_t at, const float* values, int64_t n,
                 PartialMoments* partial) {
   if (results.codes != nullptr) {
     putCodes(*results.codes, at, values, n);

@@ -5,17 +5,15 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/fake_quantize.h"
 #include "qat/base/thread_pool.h"
 
 namespace simaqat::kernels {
 
-// Results v as codes of 8 bits (fake_quantize.h has the formula) of min(max(v, lo), hi). In place
-// of a NaN, which no code tells, has_nan becomes true.
+// Results as codes of 8 bits. In place of a NaN, which no code tells, has_nan becomes true.
 struct ConvCodes {
   uint8_t* codes;
-  float scale, zero_point, qmin, qmax;
-  float lo = -std::numeric_limits<float>::infinity();
-  float hi = std::numeric_limits<float>::infinity();
+  LineToCodes line;
   std::atomic<bool> has_nan{false};
 };
 
@@ -48,9 +46,9 @@ struct PartialMoments {
   void add(const PartialMoments& other);
 };
 
-// Neighbouring results, which are at `at` of y or of codes; the values may be changed. `partial`
-// takes their moments, where these are asked for.
-void putResults(const ConvResults& results, int64_t at, float* values, int64_t n,
+// Neighbouring results, which are at `at` of y or of codes. `partial` takes their moments, where
+// these are asked for.
+void putResults(const ConvResults& results, int64_t at, const float* values, int64_t n,
                 PartialMoments* partial);
 
 // From parts [part][channel], added in order.

@@ -8,45 +8,12 @@
 #include "kernels/float_rows.h"
 #include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
-#include "kernels/transpose.h"
+#include "kernels/weight_grad_plan.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
 namespace simaqat::kernels {
 namespace {
-
-// How it is cut: into pieces of the sum over positions, whose partial sums are added in order at
-// the end, times groups, times blocks of input channels.
-struct WeightGradPlan {
-  // Input channels of a block: their buffer stays small where there are many, and blocks make
-  // enough pieces where partial sums are large.
-  static constexpr int64_t kChannels = 64;
-  static constexpr int64_t kPieces = 16;
-
-  explicit WeightGradPlan(const ConvShape& shape)
-      : sum(forwardSum(shape)),
-        channels(std::min(sum.source_channels, kChannels)),
-        channel_blocks(ceilDiv(sum.source_channels, channels)),
-        tiling(sum, channels, ceilDiv(kPieces, channel_blocks)),
-        cuts(std::clamp<int64_t>(kPieces / (channel_blocks * tiling.group_tiles), 1,
-                                 std::max<int64_t>(tiling.tiles_of_group, 1))),
-        group_panels(panels<float>(sum.target_channels)),
-        taps(sum.source_channels * sum.kernelSize()),
-        partial_size(sum.group * group_panels * taps * kPanel<float>) {}
-
-  // Where sums of a group's panel begin in a partial sum, [group][panel][taps][kPanel].
-  int64_t panelSums(int64_t group, int64_t panel) const {
-    return (group * group_panels + panel) * taps * kPanel<float>;
-  }
-
-  WindowSum sum;
-  int64_t channels, channel_blocks;
-  Tiling tiling;
-  int64_t cuts;
-  int64_t group_panels;
-  int64_t taps;  // of all input channels of a group
-  int64_t partial_size;
-};
 
 struct WeightGradMemory {
   WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
@@ -98,21 +65,6 @@ void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, in
       multiplyPanel(product);
     }
   }
-}
-
-// dw of one panel's channels, from the partial sums of all cuts.
-void finishPanel(const WeightGradPlan& plan, float* partial, int64_t group, int64_t panel,
-                 float* dw) {
-  float* sums = partial + plan.panelSums(group, panel);
-  const int64_t count = plan.taps * kPanel<float>;
-  for (int64_t cut = 1; cut < plan.cuts; ++cut) {
-    const float* more = sums + cut * plan.partial_size;
-    for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
-  }
-  const int64_t channel = panel * kPanel<float>;
-  const int64_t channels = std::min(kPanel<float>, plan.sum.target_channels - channel);
-  transpose(sums, kPanel<float>, channels, plan.taps,
-            dw + (group * plan.sum.target_channels + channel) * plan.taps, plan.taps);
 }
 
 bool isEmpty(const ConvShape& shape) {
@@ -173,12 +125,7 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     }
   });
 
-  pool.runRanges(sum.group * plan.group_panels, ceilDiv(1 << 12, plan.taps * plan.cuts),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     finishPanel(plan, m.partial, i / plan.group_panels, i % plan.group_panels, dw);
-                   }
-                 });
+  finishSums(plan, m.partial, dw, pool);
 }
 
 }  // namespace

@@ -42,6 +42,23 @@ SIMAQAT_INLINE void quantizeLoop(const float* x, int64_t n, float scale, float z
   }
 }
 
+SIMAQAT_INLINE bool quantizeLineLoop(const float* x, int64_t n, const LineToCodes& line,
+                                     uint8_t* codes) {
+  const float center = line.center, factor = line.factor, offset = line.offset;
+  const float scale = line.scale, zero_point = line.zero_point;
+  // Codes have the order of values, so that the bounds' codes bound the codes.
+  const float low = integerCode(line.lo, scale, zero_point, line.qmin, line.qmax);
+  const float high = integerCode(line.hi, scale, zero_point, line.qmin, line.qmax);
+  uint32_t nan = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const float y = (x[i] - center) * factor + offset;
+    nan |= y != y ? 1u : 0u;
+    codes[i] =
+        static_cast<uint8_t>(static_cast<int32_t>(integerCode(y, scale, zero_point, low, high)));
+  }
+  return nan != 0;
+}
+
 // What a vector of lanes has seen becomes the result, with the elements behind the last vector.
 void finishMinMax(const float* low, const float* high, int lanes, bool bad, const float* rest,
                   int64_t n, float* lo, float* hi) {
@@ -75,6 +92,9 @@ void finishMinMax(const float* low, const float* high, int lanes, bool bad, cons
   target void quantizeUint8(const float* x, int64_t n, float scale, float zero_point, float qmin, \
                             float qmax, uint8_t* codes) {                                         \
     quantizeLoop(x, n, scale, zero_point, qmin, qmax, codes);                                     \
+  }                                                                                               \
+  target bool quantizeLine(const float* x, int64_t n, const LineToCodes& line, uint8_t* codes) {  \
+    return quantizeLineLoop(x, n, line, codes);                                                   \
   }                                                                                               \
   target void quantizeInt8(const float* x, int64_t n, float scale, float zero_point, float qmin,  \
                            float qmax, int8_t* codes) {                                           \

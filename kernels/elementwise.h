@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/fake_quantize.h"
+
 namespace simaqat::kernels {
 
 #define SIMAQAT_ELEMENTWISE_KERNELS                                                                \
@@ -14,6 +16,7 @@ namespace simaqat::kernels {
                      float qmax, uint8_t* codes);                                                  \
   void quantizeInt8(const float* x, int64_t n, float scale, float zero_point, float qmin,          \
                     float qmax, int8_t* codes);                                                    \
+  bool quantizeLine(const float* x, int64_t n, const LineToCodes& line, uint8_t* codes);           \
   void minMax(const float* x, int64_t n, float* lo, float* hi);
 
 namespace baseline {

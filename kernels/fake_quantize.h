@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "qat/base/thread_pool.h"
 
@@ -37,6 +38,15 @@ template <class Code>
 void quantizePerChannel(const float* x, int64_t outer, int64_t channels, int64_t inner,
                         const float* scale, const float* zero_point, float qmin, float qmax,
                         Code* codes, ThreadPool& pool);
+
+// codes = q(min(max((x - center) * factor + offset, lo), hi)): what BatchNormalization, Relu or
+// Clip and Quantize do one after the other, with the same roundings. NaN becomes a code, too.
+struct LineToCodes {
+  float scale, zero_point, qmin, qmax;
+  float center = 0, factor = 1, offset = 0;
+  float lo = -std::numeric_limits<float>::infinity();
+  float hi = std::numeric_limits<float>::infinity();
+};
 
 // y = dq(codes). Code is one of quantize's, or int32_t, whose codes are rounded to float first.
 template <class Code>

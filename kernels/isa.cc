@@ -53,25 +53,29 @@ Isa chosenIsa(const char* forced, Isa detected) {
 
 const KernelTable& kernelsOf(Isa isa) {
   static constexpr KernelTable kBaselineTable = {
-      Isa::kBaseline,          baseline::fakeQuantize, baseline::fakeQuantizeGrad,
-      baseline::quantizeUint8, baseline::quantizeInt8, baseline::minMax,
-      baseline::multiplyCodes,
+      Isa::kBaseline,          baseline::fakeQuantize,  baseline::fakeQuantizeGrad,
+      baseline::quantizeUint8, baseline::quantizeInt8,  baseline::quantizeLine,
+      baseline::minMax,        baseline::multiplyCodes,
   };
 #if defined(__x86_64__)
   static constexpr KernelTable kAvx512Table = {
-      Isa::kAvx512,          avx512::fakeQuantize, avx512::fakeQuantizeGrad,
-      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
-      baseline::multiplyCodes,
+      Isa::kAvx512,         avx512::fakeQuantize, avx512::fakeQuantizeGrad, avx512::quantizeUint8,
+      avx512::quantizeInt8, avx512::quantizeLine, avx512::minMax,           baseline::multiplyCodes,
   };
   // These kernels multiply no integers: VNNI adds nothing to them.
   static constexpr KernelTable kAvx512VnniTable = {
-      Isa::kAvx512Vnni,      avx512::fakeQuantize, avx512::fakeQuantizeGrad,
-      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
-      avx512vnni::multiplyCodes,
+      Isa::kAvx512Vnni,      avx512::fakeQuantize,      avx512::fakeQuantizeGrad,
+      avx512::quantizeUint8, avx512::quantizeInt8,      avx512::quantizeLine,
+      avx512::minMax,        avx512vnni::multiplyCodes,
   };
   static constexpr KernelTable kAmxTable = {
-      Isa::kAmx,             avx512::fakeQuantize, avx512::fakeQuantizeGrad,
-      avx512::quantizeUint8, avx512::quantizeInt8, avx512::minMax,
+      Isa::kAmx,
+      avx512::fakeQuantize,
+      avx512::fakeQuantizeGrad,
+      avx512::quantizeUint8,
+      avx512::quantizeInt8,
+      avx512::quantizeLine,
+      avx512::minMax,
       avx512vnni::multiplyCodes,
   };
   if (isa == Isa::kAmx) return kAmxTable;

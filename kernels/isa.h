@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/code_product.h"
+#include "kernels/fake_quantize.h"
 
 namespace simaqat::kernels {
 
@@ -39,6 +40,8 @@ struct KernelTable {
                         float qmax, uint8_t* codes);
   void (*quantizeInt8)(const float* x, int64_t n, float scale, float zero_point, float qmin,
                        float qmax, int8_t* codes);
+  // Whether there was a NaN, which has no code.
+  bool (*quantizeLine)(const float* x, int64_t n, const LineToCodes& line, uint8_t* codes);
   // Both NaN where any x is; infinity and minus infinity where n is 0. A zero is +0.
   void (*minMax)(const float* x, int64_t n, float* lo, float* hi);
   // code_product.h

@@ -5,7 +5,8 @@
 #include "qat/autodiff/differentiate.h"
 #include "qat/base/text.h"
 #include "qat/ops/shared/sgd_attributes.h"
-#include "qat/passes/conv_epilogues.h"
+#include "qat/passes/conv_gradients.h"
+#include "qat/passes/epilogues.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/fuse_pointwise.h"
@@ -133,8 +134,9 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "split-batch-norms", splitBatchNorms);
   runPass(graph, "passed-ranges", usePassedRanges);
-  runPass(graph, "conv-epilogues", useConvEpilogues);
+  runPass(graph, "epilogues", useEpilogues);
   runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "conv-gradients", joinConvGradients);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;
@@ -186,7 +188,7 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "dead-code", removeDeadCode);
-  runPass(graph, "conv-epilogues", useConvEpilogues);
+  runPass(graph, "epilogues", useEpilogues);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;

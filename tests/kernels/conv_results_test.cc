@@ -103,9 +103,9 @@ TEST_CASE("codes of a convolution's results are those of the floats") {
       }
       for (const int threads : {1, 2}) {
         std::vector<uint8_t> got(y.size(), 77);
-        ConvCodes codes{got.data(), 0.01f, 3, 0, 200};
-        codes.lo = 0;
-        codes.hi = hi;
+        ConvCodes codes{got.data(), {0.01f, 3, 0, 200}};
+        codes.line.lo = 0;
+        codes.line.hi = hi;
         ConvResults results;
         results.codes = &codes;
         operands.run(results, threads);
@@ -120,7 +120,7 @@ TEST_CASE("a result that no code tells is told") {
   Operands operands(make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   operands.bias[1] = std::numeric_limits<float>::quiet_NaN();
   std::vector<uint8_t> got(static_cast<size_t>(sizeOfY(operands.shape)));
-  ConvCodes codes{got.data(), 0.01f, 3, 0, 255};
+  ConvCodes codes{got.data(), {0.01f, 3, 0, 255}};
   ConvResults results;
   results.codes = &codes;
   operands.run(results, 1);

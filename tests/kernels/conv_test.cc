@@ -41,6 +41,12 @@ Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vecto
   workspace = dirtyWorkspace(convWeightGradWorkspace(s, threads));
   convWeightGrad(s, xs.data() + offset, dys.data() + offset, dw.data() + offset, workspace.data(),
                  pool);
+  std::vector<float> both_dx = output(sizeOfX(s)), both_dw = output(sizeOfW(s));
+  workspace = dirtyWorkspace(convGradsWorkspace(s, threads));
+  convGrads(s, xs.data() + offset, dys.data() + offset, ws.data() + offset, both_dx.data() + offset,
+            both_dw.data() + offset, workspace.data(), pool);
+  REQUIRE(sameBits(both_dx, dx));
+  REQUIRE(sameBits(both_dw, dw));
   for (std::vector<float>* v : {&y, &wide_y, &dx, &dw}) {
     for (size_t i = 0; i < 8; ++i) REQUIRE((*v)[v->size() - 1 - i] == kSentinel);
     for (size_t i = 0; i < offset; ++i) REQUIRE((*v)[i] == kSentinel);
@@ -122,6 +128,39 @@ TEST_CASE("convolution agrees with a naive one: one and three axes") {
   check(make(2, 3, 5, 1, {5, 6, 7}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}));
   check(make(2, 4, 4, 4, {5, 6, 7}, {3, 2, 3}, {2, 1, 2}, {1, 0, 1}, {1, 2, 1}));
   check(make(2, 4, 6, 2, {4, 6, 8}, {1, 1, 1}));
+}
+
+TEST_CASE("1x1 convolutions agree with a naive one") {
+  const std::array<int64_t, 3> ones{1, 1, 1}, zeros{0, 0, 0};
+  for (const auto& [in, out, size] : {std::array<int64_t, 3>{16, 96, 37},
+                                      {24, 144, 7},
+                                      {64, 384, 9},
+                                      {3, 5, 1},
+                                      {17, 33, 20},
+                                      {65, 70, 6},
+                                      {8, 520, 5},
+                                      {1, 40, 12},
+                                      {40, 7, 11}}) {
+    check(make(5, in, out, 1, {1, size, size}, ones, ones, zeros));
+  }
+}
+
+TEST_CASE("gradients of a 1x1 convolution of codes are the same together as one by one") {
+  const ConvShape s = make(3, 20, 50, 1, {1, 19, 23}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0});
+  const std::vector<float> w = randomFloats(sizeOfW(s), 2), dy = randomFloats(sizeOfY(s), 3);
+  std::vector<uint8_t> codes(static_cast<size_t>(sizeOfX(s)));
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 37 + i / 256);
+  const Codes x{codes.data(), 0.02f, 117};
+  ThreadPool pool(2);
+  std::vector<float> dx(codes.size()), dw(w.size()), both_dx = dx, both_dw = dw;
+  auto workspace = dirtyWorkspace(convInputGradWorkspace(s, 2));
+  convInputGrad(s, dy.data(), w.data(), dx.data(), workspace.data(), pool);
+  workspace = dirtyWorkspace(convWeightGradWorkspace(s, 2));
+  convWeightGrad(s, x, dy.data(), dw.data(), workspace.data(), pool);
+  workspace = dirtyWorkspace(convGradsWorkspace(s, 2));
+  convGrads(s, x, dy.data(), w.data(), both_dx.data(), both_dw.data(), workspace.data(), pool);
+  CHECK(sameBits(both_dx, dx));
+  CHECK(sameBits(both_dw, dw));
 }
 
 TEST_CASE("depthwise convolution agrees with a naive one") {

@@ -1,5 +1,7 @@
 #include "kernels/fake_quantize.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -234,6 +236,38 @@ TEST_CASE("codes of every type come back") {
   dequantize(bias.data(), 3, 0.5f, 0, y.data(), pool);
   CHECK(y[0] == -500000);
   CHECK(y[2] == 3.5f);
+}
+
+TEST_CASE("a line, bounds and quantization together are what they are one after the other") {
+  LineToCodes line{0.021f, 11, 2, 250, 0.3f, -1.7f, 0.05f};
+  for (const auto& [lo, hi] : {std::pair(-kInfinity, kInfinity), std::pair(0.0f, 2.0f),
+                               std::pair(0.0f, kInfinity), std::pair(-0.1f, 30.0f)}) {
+    line.lo = lo;
+    line.hi = hi;
+    for (int64_t n : kSizes) {
+      const std::vector<float> x = values(n, line.scale);
+      std::vector<uint8_t> expected_codes(x.size());
+      bool has_nan = false;
+      for (size_t i = 0; i < x.size(); ++i) {
+        float y = (x[i] - line.center) * line.factor;
+        y += line.offset;
+        has_nan |= std::isnan(y);
+        float q = code(std::min(std::max(y, lo), hi), line.scale, line.zero_point);
+        if (std::isnan(y)) q = line.qmin;
+        expected_codes[i] = static_cast<uint8_t>(std::clamp(q, line.qmin, line.qmax));
+      }
+      for (Isa isa : available()) {
+        CAPTURE(lo, hi, n, isaName(isa));
+        std::vector<uint8_t> codes(x.size());
+        CHECK(kernelsOf(isa).quantizeLine(x.data(), n, line, codes.data()) == has_nan);
+        // A NaN has no code that is worth anything.
+        for (size_t i = 0; i < x.size(); ++i) {
+          if (std::isnan((x[i] - line.center) * line.factor)) codes[i] = expected_codes[i];
+        }
+        CHECK(codes == expected_codes);
+      }
+    }
+  }
 }
 
 }  // namespace simaqat::kernels

@@ -5,15 +5,14 @@
 namespace simaqat::ops {
 namespace {
 
-// QuantizedConv, Clip and Quantize in one: y is never in memory. Inputs: QuantizedConv's, then the
-// scale and the zero point of the result, then Clip's bounds, of which either may be absent.
-// Outputs are Quantize's: the codes, and the scale, NaN where a result was.
-
-enum Input { kYScale = kQuantizedConvInputs, kYZeroPoint, kMin, kMax, kInputs };
+// QuantizedConv, Clip and Quantize in one: y is never in memory. Inputs: QuantizedConv's, then
+// those of a quantized result (quantize_codes.h). Outputs are Quantize's: the codes, and the scale,
+// NaN where a result was.
+constexpr size_t kResult = kQuantizedConvInputs;
 
 void infer(InferContext& c) {
   c.setOutput(0, ElementType::kUint8, inferConv(c, c.node.attributes<QuantizingConvAttributes>()));
-  c.setOutput(1, c.input(kYScale).element, c.input(kYScale).shape);
+  c.setOutput(1, c.input(kResult).element, c.input(kResult).shape);
 }
 
 kernels::ConvShape shapeOf(const Node& node) {
@@ -22,15 +21,12 @@ kernels::ConvShape shapeOf(const Node& node) {
 
 void evaluate(const EvalContext& c) {
   const auto& a = c.node.attributes<QuantizingConvAttributes>();
-  kernels::ConvCodes codes{c.out(0).data<uint8_t>(), *c.in(kYScale).data<float>(),
-                           *c.in(kYZeroPoint).data<float>(), static_cast<float>(a.qmin),
-                           static_cast<float>(a.qmax)};
-  if (c.hasIn(kMin)) codes.lo = *c.in(kMin).data<float>();
-  if (c.hasIn(kMax)) codes.hi = *c.in(kMax).data<float>();
+  kernels::ConvCodes codes{c.out(0).data<uint8_t>(), lineToCodes(c, kResult, a.qmin, a.qmax)};
   kernels::ConvResults results;
   results.codes = &codes;
   runQuantizedConv(c, shapeOf(c.node), results);
-  *c.out(1).data<float>() = codes.has_nan ? std::numeric_limits<float>::quiet_NaN() : codes.scale;
+  *c.out(1).data<float>() =
+      codes.has_nan ? std::numeric_limits<float>::quiet_NaN() : codes.line.scale;
 }
 
 }  // namespace
@@ -40,7 +36,7 @@ OpDefinition defineQuantizingConv() {
   op.name = "QuantizingConv";
   op.domain = "simaqat";
   op.min_inputs = kConvBias;  // which may be absent
-  op.max_inputs = kInputs;
+  op.max_inputs = kResult + kQuantizedResultInputs;
   op.min_outputs = op.max_outputs = 2;
   op.make_attributes = &makeAttributes<QuantizingConvAttributes>;
   op.infer = infer;

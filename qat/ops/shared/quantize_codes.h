@@ -37,4 +37,24 @@ class CodeSink {
   std::atomic<bool> has_nan_{false};
 };
 
+// Inputs of a result that is quantized, in this order; either of Clip's bounds may be absent.
+enum QuantizedResultInput {
+  kResultScale,
+  kResultZeroPoint,
+  kResultMin,
+  kResultMax,
+  kQuantizedResultInputs
+};
+
+// How such a result becomes codes, of inputs from `first` on.
+inline kernels::LineToCodes lineToCodes(const EvalContext& c, size_t first, int64_t qmin,
+                                        int64_t qmax) {
+  kernels::LineToCodes line{*c.in(first + kResultScale).data<float>(),
+                            *c.in(first + kResultZeroPoint).data<float>(), static_cast<float>(qmin),
+                            static_cast<float>(qmax)};
+  if (c.hasIn(first + kResultMin)) line.lo = *c.in(first + kResultMin).data<float>();
+  if (c.hasIn(first + kResultMax)) line.hi = *c.in(first + kResultMax).data<float>();
+  return line;
+}
+
 }  // namespace simaqat::ops

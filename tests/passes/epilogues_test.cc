@@ -1,4 +1,4 @@
-#include "qat/passes/conv_epilogues.h"
+#include "qat/passes/epilogues.h"
 
 #include <cmath>
 
@@ -41,7 +41,7 @@ void check(const std::string& between, size_t first_fused) {
   INFO(between);
   const Graph before = convolutions(between);
   Graph after = before.clone();
-  useConvEpilogues(after);
+  useEpilogues(after);
   removeDeadCode(after);
   // The last one's result is an output, and quantized alone.
   CHECK(countNodes(after, "simaqat::QuantizingConv") == first_fused + 1);
@@ -96,7 +96,7 @@ TEST_CASE("a convolution sums up for the BatchNormalization behind it") {
     removeDeadCode(graph);
     REQUIRE(countNodes(graph, "simaqat::QuantizedConv") == 1);
     Graph after = graph.clone();
-    useConvEpilogues(after);
+    useEpilogues(after);
     removeDeadCode(after);
     for (const auto& node : after.nodes()) {
       if (node->op().name == "BatchNormStatistics") CHECK(node->inputCount() == 6);
@@ -110,6 +110,49 @@ TEST_CASE("a convolution sums up for the BatchNormalization behind it") {
       }
     }
   }
+}
+
+TEST_CASE("a BatchNormalization whose result is only quantized does that itself") {
+  const auto graph_with = [](const std::string& between) {
+    Graph graph = parse(R"(
+      input %x : float[3, 4, 9, 9]
+      constant %scale : float[] = [0.02]
+      constant %zero : float[] = [3]
+      constant %low : float[] = [0.05]
+      constant %high : float[] = [0.4]
+      weight %gamma : float[4] = [1, ...]
+      weight %beta : float[4] = [0.5, ...]
+      weight %mean : float[4] = [0, ...]
+      weight %var : float[4] = [1, ...]
+      %b, %rm, %rv, %m, %i = simaqat::BatchNormTraining(%x, %gamma, %beta, %mean, %var)
+      )" + between + R"(
+      %codes, %s = simaqat::Quantize(%v, %scale, %zero) {qmin = 0, qmax = 255}
+      output codes = %codes
+      output s = %s
+      output rm = %rm)");
+    randomizeVariables(graph, 7);
+    splitBatchNorms(graph);
+    return graph;
+  };
+  const auto check_fused = [&](const std::string& between, size_t fused) {
+    INFO(between);
+    const Graph before = graph_with(between);
+    Graph after = before.clone();
+    useEpilogues(after);
+    removeDeadCode(after);
+    CHECK(countNodes(after, "simaqat::NormalizeQuantize") == fused);
+    Tensor x = randomTensor({3, 4, 9, 9}, 3);
+    const std::vector<Tensor> expected = run(before, {x}), got = run(after, {x});
+    for (size_t k = 0; k < expected.size(); ++k) CHECK(got[k].identical(expected[k]));
+    // The scale tells of a NaN.
+    x.mutableData<float>()[100] = std::nanf("");
+    CHECK(std::isnan(*run(after, {x})[expected.size() - 2].data<float>()));
+  };
+  check_fused("%v = Relu(%b)", 1);
+  check_fused("%v = Clip(%b, %low, %high)", 1);
+  check_fused("%v = Identity(%b)\n output b = %b", 0);
+  check_fused("%v = Sigmoid(%b)", 0);
+  check_fused("%v = Relu(%b)\n output v = %v", 0);
 }
 
 }  // namespace simaqat

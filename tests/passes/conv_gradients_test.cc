@@ -1,0 +1,78 @@
+#include "qat/passes/conv_gradients.h"
+
+#include "tests/catch.h"
+#include "tests/passes/graphs.h"
+
+namespace simaqat {
+namespace {
+
+// Both gradients of a convolution of x, 4 channels, to 8.
+Graph gradientsOfConv(const std::string& x, const std::string& attributes = "") {
+  return parse(R"(
+    input %x : float[3, 4, 5, 5]
+    input %dy : float[3, 8, 5, 5]
+    input %other : float[3, 8, 5, 5]
+    constant %scale : float[] = [0.02]
+    constant %zero : float[] = [128]
+    constant %ws : float[8] = [0.01, ...]
+    weight %w : float[8, 4, 1, 1] = [1, ...]
+    %codes, %s = simaqat::Quantize(%x, %scale, %zero) {qmin = 0, qmax = 255}
+    %dx = simaqat::ConvInputGradient(%dy, %w, %ws) {shape = [3, 4, 5, 5])" +
+               attributes + R"(}
+    %dw = simaqat::ConvWeightGradient()" +
+               x + R"() {shape = [8, 4, 1, 1])" + attributes + R"(}
+    output dx = %dx
+    output dw = %dw)");
+}
+
+void check(const Graph& before, size_t joined) {
+  Graph after = before.clone();
+  joinConvGradients(after);
+  CHECK(countNodes(after, "simaqat::ConvGradients") == joined);
+  CHECK(countNodes(after, "simaqat::ConvInputGradient") == 1 - joined);
+  CHECK(countNodes(after, "simaqat::ConvWeightGradient") == 1 - joined);
+  const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
+                                      randomTensor({3, 8, 5, 5}, 3)};
+  const std::vector<Tensor> expected = run(before, inputs), got = run(after, inputs);
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+}
+
+}  // namespace
+
+TEST_CASE("both gradients of a 1x1 convolution are one node, with the same numbers") {
+  for (uint64_t seed : {1, 2}) {
+    Graph floats = gradientsOfConv("%x, %dy");
+    randomizeVariables(floats, seed);
+    check(floats, 1);
+    Graph codes = gradientsOfConv("%codes, %dy, %s, %zero", ", pads = [0, 0, 0, 0]");
+    randomizeVariables(codes, seed);
+    check(codes, 1);
+  }
+}
+
+TEST_CASE("gradients that have not the same dy, or little to share, stay two nodes") {
+  check(gradientsOfConv("%x, %other"), 0);
+  // 3x3, and 1x1 to fewer channels.
+  check(parse(R"(
+    input %x : float[3, 4, 5, 5]
+    input %dy : float[3, 8, 5, 5]
+    input %other : float[3, 8, 5, 5]
+    weight %w : float[8, 4, 3, 3] = [1, ...]
+    %dx = simaqat::ConvInputGradient(%dy, %w) {shape = [3, 4, 5, 5], pads = [1, 1, 1, 1]}
+    %dw = simaqat::ConvWeightGradient(%x, %dy) {shape = [8, 4, 3, 3], pads = [1, 1, 1, 1]}
+    output dx = %dx
+    output dw = %dw)"),
+        0);
+  check(parse(R"(
+    input %y : float[3, 4, 5, 5]
+    input %x : float[3, 8, 5, 5]
+    input %other : float[3, 8, 5, 5]
+    weight %w : float[4, 8, 1, 1] = [1, ...]
+    %dx = simaqat::ConvInputGradient(%y, %w) {shape = [3, 8, 5, 5]}
+    %dw = simaqat::ConvWeightGradient(%x, %y) {shape = [4, 8, 1, 1]}
+    output dx = %dx
+    output dw = %dw)"),
+        0);
+}
+
+}  // namespace simaqat
