@@ -43,7 +43,7 @@ void join(Graph& graph, Node* dx, Node* dw) {
   options.output_count = 2;
   const Node* both = graph.addNode(
       "simaqat::ConvGradients", dx->name(),
-      {dx->input(0), dx->input(1), dx->input(2), dw->input(0), dw->input(2), dw->input(3)},
+      {dx->input(0), dx->input(1), dw->input(0), dx->input(2), dw->input(2), dw->input(3)},
       wrapAttributes(ops::ConvAttributes(dx->attributes<ops::ConvGradientAttributes>())), options);
   graph.replaceUses(dx->output(), both->output(0));
   graph.replaceUses(dw->output(), both->output(1));

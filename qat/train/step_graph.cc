@@ -134,9 +134,11 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "split-batch-norms", splitBatchNorms);
   runPass(graph, "passed-ranges", usePassedRanges);
-  runPass(graph, "epilogues", useEpilogues);
+  // What passed-ranges leaves still seems to use what epilogues would take over.
   runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "epilogues", useEpilogues);
   runPass(graph, "conv-gradients", joinConvGradients);
+  runPass(graph, "dead-code", removeDeadCode);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;

@@ -7,7 +7,8 @@ namespace simaqat {
 namespace {
 
 // Both gradients of a convolution of x, 4 channels, to 8.
-Graph gradientsOfConv(const std::string& x, const std::string& attributes = "") {
+Graph gradientsOfConv(const std::string& x, const std::string& w = "%w",
+                      const std::string& attributes = "") {
   return parse(R"(
     input %x : float[3, 4, 5, 5]
     input %dy : float[3, 8, 5, 5]
@@ -17,8 +18,8 @@ Graph gradientsOfConv(const std::string& x, const std::string& attributes = "") 
     constant %ws : float[8] = [0.01, ...]
     weight %w : float[8, 4, 1, 1] = [1, ...]
     %codes, %s = simaqat::Quantize(%x, %scale, %zero) {qmin = 0, qmax = 255}
-    %dx = simaqat::ConvInputGradient(%dy, %w, %ws) {shape = [3, 4, 5, 5])" +
-               attributes + R"(}
+    %dx = simaqat::ConvInputGradient(%dy, )" +
+               w + R"() {shape = [3, 4, 5, 5])" + attributes + R"(}
     %dw = simaqat::ConvWeightGradient()" +
                x + R"() {shape = [8, 4, 1, 1])" + attributes + R"(}
     output dx = %dx
@@ -44,7 +45,7 @@ TEST_CASE("both gradients of a 1x1 convolution are one node, with the same numbe
     Graph floats = gradientsOfConv("%x, %dy");
     randomizeVariables(floats, seed);
     check(floats, 1);
-    Graph codes = gradientsOfConv("%codes, %dy, %s, %zero", ", pads = [0, 0, 0, 0]");
+    Graph codes = gradientsOfConv("%codes, %dy, %s, %zero", "%w, %ws", ", pads = [0, 0, 0, 0]");
     randomizeVariables(codes, seed);
     check(codes, 1);
   }

@@ -5,9 +5,9 @@ namespace simaqat::ops {
 namespace {
 
 // dx and dw of Conv in one pass over dy (kernels/conv.h, convGrads). The attributes are Conv's.
-// Inputs: dy, w, and where w is fake-quantized its scale for each output channel; x, or its codes
-// with their scale and zero point.
-enum Input { kDy, kW, kWeightScale, kX, kXScale, kXZeroPoint };
+// Inputs: dy, w, and x or its codes; where w is fake-quantized its scale for each output channel;
+// and the codes' scale and zero point.
+enum Input { kDy, kW, kX, kWeightScale, kXScale, kXZeroPoint, kInputs };
 
 void infer(InferContext& c) {
   c.setOutput(0, c.input(kDy).element, c.input(kX).shape);
@@ -59,8 +59,8 @@ OpDefinition defineConvGradients() {
   OpDefinition op;
   op.name = "ConvGradients";
   op.domain = "simaqat";
-  op.min_inputs = 4;
-  op.max_inputs = 6;
+  op.min_inputs = kX + 1;
+  op.max_inputs = kInputs;
   op.min_outputs = op.max_outputs = 2;
   op.make_attributes = &makeAttributes<ConvAttributes>;
   op.infer = infer;
