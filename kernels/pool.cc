@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/wide_sum.h"
 
@@ -76,24 +77,82 @@ constexpr T leastValue() {
   return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
 }
 
-template <class T>
-void maxRun(const T* x, int64_t stride, int64_t count, T* best) {
-  for (int64_t i = 0; i < count; ++i) {
-    const T v = x[i * stride];
-    best[i] = isBetter(v, best[i]) ? v : best[i];
+// Calls body(stride), with the strides that have vector instructions as constants.
+template <class Body>
+void withStride(int64_t stride, Body&& body) {
+  if (stride == 1) {
+    body(std::integral_constant<int64_t, 1>());
+  } else if (stride == 2) {
+    body(std::integral_constant<int64_t, 2>());
+  } else {
+    body(stride);
   }
 }
 
 template <class T>
-void argMaxRun(const T* x, int64_t stride, int64_t count, int32_t tap, T* best,
-               int32_t* best_tap) {
-  for (int64_t i = 0; i < count; ++i) {
-    const T v = x[i * stride];
-    const bool better = isBetter(v, best[i]);
-    best[i] = better ? v : best[i];
-    best_tap[i] = better ? tap : best_tap[i];
-  }
+void maxRun(const T* x, int64_t stride, int64_t count, T* best) {
+  withStride(stride, [&](auto step) {
+    for (int64_t i = 0; i < count; ++i) {
+      const T v = x[i * step];
+      best[i] = isBetter(v, best[i]) ? v : best[i];
+    }
+  });
 }
+
+// The first maximum of each window of a stretch, found tap by tap.
+template <class T>
+class FirstMaxima {
+ public:
+  explicit FirstMaxima(int64_t count) {
+    std::fill_n(best_, count, leastValue<T>());
+    std::fill_n(index_, count, kNone);
+  }
+  // The windows [begin, end), whose values are at x; `index` is window 0's in the plane.
+  void add(const T* x, int64_t stride, int64_t begin, int64_t end, int32_t index) {
+    // Where all is the least value, the first tap is the maximum.
+    for (int64_t w = begin; w < end; ++w) index_[w] = index_[w] == kNone ? index : index_[w];
+    for (int64_t w = begin; w < end; ++w) {
+      const T v = x[(w - begin) * stride];
+      const bool better = isBetter(v, best_[w]);
+      best_[w] = better ? v : best_[w];
+      index_[w] = better ? index : index_[w];
+    }
+  }
+  bool has(int64_t w) const { return index_[w] != kNone; }
+  int64_t index(int64_t w) const { return index_[w]; }
+
+ private:
+  static constexpr int32_t kNone = std::numeric_limits<int32_t>::min();
+  T best_[kWindows];
+  int32_t index_[kWindows];
+};
+
+// Of codes, where windows are not too large: with the number of the tap, counted down, behind the
+// code, the greatest number is that of the first maximum.
+class FirstMaximaOfCodes {
+ public:
+  static constexpr int64_t kMostTaps = 254;
+
+  explicit FirstMaximaOfCodes(int64_t count) { std::fill_n(best_, count, uint16_t{0}); }
+  void add(const uint8_t* x, int64_t stride, int64_t begin, int64_t end, int32_t index) {
+    index_[++taps_] = index;
+    const auto behind = static_cast<uint16_t>(kMostTaps + 1 - taps_);
+    uint16_t* best = best_ + begin;
+    withStride(stride, [&](auto step) {
+      for (int64_t i = 0; i < end - begin; ++i) {
+        const auto v = static_cast<uint16_t>(x[i * step] << 8 | behind);
+        best[i] = v > best[i] ? v : best[i];
+      }
+    });
+  }
+  bool has(int64_t w) const { return best_[w] != 0; }
+  int64_t index(int64_t w) const { return index_[kMostTaps + 1 - (best_[w] & 0xff)]; }
+
+ private:
+  int64_t taps_ = 0;
+  uint16_t best_[kWindows];
+  int32_t index_[kMostTaps + 1];  // [tap, from 1 on]
+};
 
 // Calls body(x's offset, y's offset) for every plane.
 template <class Body>
@@ -148,35 +207,40 @@ void maxPool(const PoolShape& shape, const T* x, T* y, ThreadPool& pool) {
 template void maxPool(const PoolShape&, const float*, float*, ThreadPool&);
 template void maxPool(const PoolShape&, const uint8_t*, uint8_t*, ThreadPool&);
 
-template <class T>
-void maxPoolGrad(const PoolShape& shape, const T* x, const float* dy, float* dx,
-                 ThreadPool& pool) {
+namespace {
+
+// Maxima finds each stretch's.
+template <class Maxima, class T>
+void maxPoolGradOf(const PoolShape& shape, const T* x, const float* dy, float* dx,
+                   ThreadPool& pool) {
   const int64_t stride = shape.stride[2];
   forEachPlane(shape, pool, [&](int64_t in, int64_t out) {
     std::fill_n(dx + in, sizeOf(shape.in), 0.0f);
     forEachStretch(shape, [&](const Stretch& stretch) {
-      T best[kWindows];
-      int32_t best_index[kWindows];  // of the tap of window 0
       const int64_t count = stretch.end - stretch.begin;
-      constexpr int32_t kNone = std::numeric_limits<int32_t>::min();
-      std::fill_n(best, count, leastValue<T>());
-      std::fill_n(best_index, count, kNone);
+      Maxima maxima(count);
       forEachTap(shape, stretch, [&](const Range& range, int64_t index) {
-        // Where all is the least value, the first tap is the maximum.
-        for (int64_t w = range.begin; w < range.end; ++w) {
-          int32_t& tap = best_index[w - stretch.begin];
-          tap = tap == kNone ? static_cast<int32_t>(index) : tap;
-        }
-        argMaxRun(x + in + index + range.begin * stride, stride, range.end - range.begin,
-                  static_cast<int32_t>(index), best + range.begin - stretch.begin,
-                  best_index + range.begin - stretch.begin);
+        maxima.add(x + in + index + range.begin * stride, stride, range.begin - stretch.begin,
+                   range.end - stretch.begin, static_cast<int32_t>(index));
       });
       for (int64_t w = 0; w < count; ++w) {
-        if (best_index[w] == kNone) continue;
-        dx[in + best_index[w] + (stretch.begin + w) * stride] += dy[out + stretch.output + w];
+        if (!maxima.has(w)) continue;
+        dx[in + maxima.index(w) + (stretch.begin + w) * stride] += dy[out + stretch.output + w];
       }
     });
   });
+}
+
+}  // namespace
+
+template <class T>
+void maxPoolGrad(const PoolShape& shape, const T* x, const float* dy, float* dx, ThreadPool& pool) {
+  if constexpr (std::is_same_v<T, uint8_t>) {
+    if (sizeOf(shape.kernel) <= FirstMaximaOfCodes::kMostTaps) {
+      return maxPoolGradOf<FirstMaximaOfCodes>(shape, x, dy, dx, pool);
+    }
+  }
+  maxPoolGradOf<FirstMaxima<T>>(shape, x, dy, dx, pool);
 }
 template void maxPoolGrad(const PoolShape&, const float*, const float*, float*, ThreadPool&);
 template void maxPoolGrad(const PoolShape&, const uint8_t*, const float*, float*, ThreadPool&);

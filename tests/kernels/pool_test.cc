@@ -1,5 +1,6 @@
 #include "kernels/pool.h"
 
+#include <cmath>
 #include <limits>
 
 #include "tests/catch.h"
@@ -140,6 +141,40 @@ TEST_CASE("global average pooling") {
     globalAveragePoolGrad(y.data(), 30, size, dx.data(), pool);
     for (size_t i = 0; i < dx.size(); ++i) {
       REQUIRE(dx[i] == y[i / static_cast<size_t>(size)] / static_cast<float>(size));
+    }
+  }
+}
+
+TEST_CASE("max pooling of codes is that of the same numbers as floats") {
+  for (const PoolShape& s :
+       {make(5, {1, 16, 16}, {1, 2, 2}, {1, 2, 2}),
+        make(9, {1, 17, 19}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}),
+        make(3, {1, 8, 300}, {1, 3, 5}, {1, 1, 1}, {0, 1, 2}),
+        make(2, {1, 20, 20}, {1, 16, 16}, {1, 2, 1}), make(2, {1, 20, 40}, {1, 1, 3}, {1, 3, 3}),
+        make(1, {6, 9, 11}, {2, 3, 4}, {2, 1, 2}, {1, 1, 2})}) {
+    CAPTURE(s.in, s.kernel, s.stride);
+    const auto size = static_cast<size_t>(s.planes * product(s.in));
+    const auto outputs = static_cast<size_t>(s.planes * product(s.out));
+    // Few numbers, so that most windows have several maxima, and the least one in all places.
+    for (int64_t numbers : {1, 3, 256}) {
+      std::vector<uint8_t> codes(size);
+      std::vector<float> x(size);
+      const std::vector<float> random = randomFloats(static_cast<int64_t>(size), 4);
+      for (size_t i = 0; i < size; ++i) {
+        codes[i] =
+            static_cast<uint8_t>(static_cast<int64_t>(std::fabs(random[i]) * 1000) % numbers);
+        x[i] = codes[i];
+      }
+      const std::vector<float> dy = randomFloats(static_cast<int64_t>(outputs), 5);
+      ThreadPool pool(2);
+      std::vector<float> y(outputs), dx(size, 99), dx_of_codes(size, 98);
+      std::vector<uint8_t> y_of_codes(outputs);
+      maxPool(s, x.data(), y.data(), pool);
+      maxPool(s, codes.data(), y_of_codes.data(), pool);
+      for (size_t i = 0; i < outputs; ++i) REQUIRE(y[i] == static_cast<float>(y_of_codes[i]));
+      maxPoolGrad(s, x.data(), dy.data(), dx.data(), pool);
+      maxPoolGrad(s, codes.data(), dy.data(), dx_of_codes.data(), pool);
+      CHECK(sameBits(dx, dx_of_codes));
     }
   }
 }
