@@ -483,8 +483,9 @@ struct WeightGrad {
 }  // namespace
 
 bool winogradFits(const ConvShape& shape) {
-  // Transformed weights should stay in the cache, and sums be worth the transforms.
-  constexpr int64_t kWeights = 1 << 20, kChannels = 24;
+  // Transformed weights are read again for each block of tiles, from beyond the L2 cache where they
+  // are many; and sums should be worth the transforms.
+  constexpr int64_t kWeights = 4 << 20, kChannels = 24;
   const std::array<int64_t, 3> window{1, 3, 3}, ones{1, 1, 1};
   const int64_t in = shape.in_channels / shape.group, out = shape.out_channels / shape.group;
   return shape.kernel == window && shape.stride == ones && shape.dilation == ones &&
