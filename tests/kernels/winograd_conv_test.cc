@@ -83,6 +83,7 @@ TEST_CASE("gradients by Winograd's tiles: odd sizes, paddings, groups, images in
   check(make(1, 24, 24, 1, {1, 3, 3}, {1, 3, 3}));
   check(make(2, 24, 24, 1, {3, 6, 5}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   check(make(1, 24, 24, 1, {1, 61, 130}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(2, 300, 270, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
 }
 
 TEST_CASE("what Winograd's tiles are not for") {
@@ -91,7 +92,8 @@ TEST_CASE("what Winograd's tiles are not for") {
   CHECK_FALSE(winogradFits(make(2, 64, 64, 1, {1, 8, 8}, {1, 5, 5})));
   CHECK_FALSE(
       winogradFits(make(2, 64, 64, 1, {1, 9, 9}, {1, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 2, 2})));
-  CHECK_FALSE(winogradFits(make(2, 512, 512, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1})));
+  CHECK(winogradFits(make(2, 512, 512, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1})));
+  CHECK_FALSE(winogradFits(make(2, 1024, 512, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1})));
   CHECK_FALSE(winogradFits(make(0, 64, 64, 1, {1, 8, 8}, {1, 3, 3})));
 }
 
