@@ -48,7 +48,9 @@ SIMAQAT_INLINE bool quantizeLineLoop(const float* x, int64_t n, const LineToCode
   const float scale = line.scale, zero_point = line.zero_point;
   // Codes have the order of values, so that the bounds' codes bound the codes.
   const float low = integerCode(line.lo, scale, zero_point, line.qmin, line.qmax);
-  const float high = integerCode(line.hi, scale, zero_point, line.qmin, line.qmax);
+  const float bound = integerCode(line.hi, scale, zero_point, line.qmin, line.qmax);
+  // Nothing is greater than NaN; that nothing is less, integerCode's qmin says already.
+  const float high = line.hi != line.hi ? line.qmax : bound;
   uint32_t nan = 0;
   for (int64_t i = 0; i < n; ++i) {
     const float y = (x[i] - center) * factor + offset;

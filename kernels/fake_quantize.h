@@ -40,7 +40,8 @@ void quantizePerChannel(const float* x, int64_t outer, int64_t channels, int64_t
                         Code* codes, ThreadPool& pool);
 
 // codes = q(min(max((x - center) * factor + offset, lo), hi)): what BatchNormalization, Relu or
-// Clip and Quantize do one after the other, with the same roundings. NaN becomes a code, too.
+// Clip and Quantize do one after the other, with the same roundings. NaN becomes a code, too;
+// a bound that is NaN bounds nothing.
 struct LineToCodes {
   float scale, zero_point, qmin, qmax;
   float center = 0, factor = 1, offset = 0;

@@ -240,8 +240,9 @@ TEST_CASE("codes of every type come back") {
 
 TEST_CASE("a line, bounds and quantization together are what they are one after the other") {
   LineToCodes line{0.021f, 11, 2, 250, 0.3f, -1.7f, 0.05f};
-  for (const auto& [lo, hi] : {std::pair(-kInfinity, kInfinity), std::pair(0.0f, 2.0f),
-                               std::pair(0.0f, kInfinity), std::pair(-0.1f, 30.0f)}) {
+  for (const auto& [lo, hi] :
+       {std::pair(-kInfinity, kInfinity), std::pair(0.0f, 2.0f), std::pair(0.0f, kInfinity),
+        std::pair(-0.1f, 30.0f), std::pair(kNan, 1.0f), std::pair(0.0f, kNan)}) {
     line.lo = lo;
     line.hi = hi;
     for (int64_t n : kSizes) {
@@ -252,7 +253,7 @@ TEST_CASE("a line, bounds and quantization together are what they are one after 
         float y = (x[i] - line.center) * line.factor;
         y += line.offset;
         has_nan |= std::isnan(y);
-        float q = code(std::min(std::max(y, lo), hi), line.scale, line.zero_point);
+        float q = code(hi < std::max(y, lo) ? hi : std::max(y, lo), line.scale, line.zero_point);
         if (std::isnan(y)) q = line.qmin;
         expected_codes[i] = static_cast<uint8_t>(std::clamp(q, line.qmin, line.qmax));
       }
