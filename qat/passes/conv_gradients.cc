@@ -1,6 +1,7 @@
 #include "qat/passes/conv_gradients.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "qat/ir/op.h"
 #include "qat/ops/shared/convolution_attributes.h"
@@ -22,22 +23,33 @@ bool widens(const ops::ConvAttributes& attributes, const Value& w) {
          areAll({dims.begin() + 2, dims.end()}, 1) && dims[1] < dims[0];
 }
 
+// Which node of the graph it is.
+using Positions = std::unordered_map<const Node*, size_t>;
+
+// Whether `node` may take the place of `earlier`: what it needs is there by then.
+bool mayMove(const Node& node, const Node& earlier, const Positions& positions) {
+  return positions.at(&node) > positions.at(&earlier) &&
+         std::all_of(node.inputs().begin(), node.inputs().end(), [&](const Value* input) {
+           return input == nullptr || input->producer() == nullptr ||
+                  positions.at(input->producer()) < positions.at(&earlier);
+         });
+}
+
 // The gradient of the weight w of the same convolution: of the same dy, and of x whose gradient the
 // other is.
-Node* weightGradientOf(const Node& input_gradient) {
+Node* weightGradientOf(const Node& input_gradient, const Positions& positions) {
   const auto& x = input_gradient.attributes<ops::ConvGradientAttributes>().shape;
   const std::vector<int64_t> w = input_gradient.input(1)->type.dims();
   for (const Use& use : input_gradient.input(0)->uses()) {
     if (use.index != 1 || !isNamed(*use.node, "simaqat::ConvWeightGradient")) continue;
     if (use.node->attributes<ops::ConvGradientAttributes>().shape != w) continue;
-    if (use.node->input(0)->type.isStatic() && use.node->input(0)->type.dims() == x)
-      return use.node;
+    if (!use.node->input(0)->type.isStatic() || use.node->input(0)->type.dims() != x) continue;
+    if (mayMove(*use.node, input_gradient, positions)) return use.node;
   }
   return nullptr;
 }
 
-// dw follows dx, and what it needs of forward is there before both.
-void join(Graph& graph, Node* dx, Node* dw) {
+void join(Graph& graph, Node* dx, Node* dw, Positions& positions) {
   Graph::NodeOptions options;
   options.before = dx;
   options.output_count = 2;
@@ -45,6 +57,7 @@ void join(Graph& graph, Node* dx, Node* dw) {
       "simaqat::ConvGradients", dx->name(),
       {dx->input(0), dx->input(1), dw->input(0), dx->input(2), dw->input(2), dw->input(3)},
       wrapAttributes(ops::ConvAttributes(dx->attributes<ops::ConvGradientAttributes>())), options);
+  positions[both] = positions.at(dx);
   graph.replaceUses(dx->output(), both->output(0));
   graph.replaceUses(dw->output(), both->output(1));
   graph.removeNode(dx);
@@ -55,13 +68,15 @@ void join(Graph& graph, Node* dx, Node* dw) {
 
 void joinConvGradients(Graph& graph) {
   std::vector<Node*> input_gradients;
+  Positions positions;
   for (Node* node : graph.nodeSequence()) {
+    positions.emplace(node, positions.size());
     if (isNamed(*node, "simaqat::ConvInputGradient")) input_gradients.push_back(node);
   }
   for (Node* node : input_gradients) {
     if (!widens(node->attributes<ops::ConvGradientAttributes>(), *node->input(1))) continue;
-    Node* weight_gradient = weightGradientOf(*node);
-    if (weight_gradient != nullptr) join(graph, node, weight_gradient);
+    Node* weight_gradient = weightGradientOf(*node, positions);
+    if (weight_gradient != nullptr) join(graph, node, weight_gradient, positions);
   }
 }
 

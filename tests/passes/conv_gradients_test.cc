@@ -76,4 +76,54 @@ TEST_CASE("gradients that have not the same dy, or little to share, stay two nod
         0);
 }
 
+TEST_CASE("a weight's gradient that others need before stays where it is") {
+  // Two convolutions whose results are added have the same dy; the first one's x has no gradient.
+  const Graph graph = parse(R"(
+    input %x : float[3, 4, 5, 5]
+    input %dy : float[3, 8, 5, 5]
+    input %other : float[3, 4, 5, 5]
+    weight %w : float[8, 4, 1, 1] = [1, ...]
+    %dw1 = simaqat::ConvWeightGradient(%other, %dy) {shape = [8, 4, 1, 1]}
+    %used = Neg(%dw1)
+    %dx = simaqat::ConvInputGradient(%dy, %w) {shape = [3, 4, 5, 5]}
+    %late = Neg(%dx)
+    %dw2 = simaqat::ConvWeightGradient(%late, %dy) {shape = [8, 4, 1, 1]}
+    %dw3 = simaqat::ConvWeightGradient(%x, %dy) {shape = [8, 4, 1, 1]}
+    output used = %used
+    output dx = %dx
+    output dw2 = %dw2
+    output dw3 = %dw3)");
+  Graph after = graph.clone();
+  joinConvGradients(after);
+  CHECK(countNodes(after, "simaqat::ConvGradients") == 1);
+  CHECK(countNodes(after, "simaqat::ConvWeightGradient") == 2);
+  const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
+                                      randomTensor({3, 4, 5, 5}, 3)};
+  const std::vector<Tensor> expected = run(graph, inputs), got = run(after, inputs);
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+}
+
+TEST_CASE("gradients of a convolution right behind another are joined, too") {
+  const Graph graph = parse(R"(
+    input %x1 : float[3, 4, 5, 5]
+    input %x2 : float[3, 8, 5, 5]
+    input %dy : float[3, 9, 5, 5]
+    weight %w1 : float[8, 4, 1, 1] = [1, ...]
+    weight %w2 : float[9, 8, 1, 1] = [1, ...]
+    %dx2 = simaqat::ConvInputGradient(%dy, %w2) {shape = [3, 8, 5, 5]}
+    %dw2 = simaqat::ConvWeightGradient(%x2, %dy) {shape = [9, 8, 1, 1]}
+    %dx1 = simaqat::ConvInputGradient(%dx2, %w1) {shape = [3, 4, 5, 5]}
+    %dw1 = simaqat::ConvWeightGradient(%x1, %dx2) {shape = [8, 4, 1, 1]}
+    output dx1 = %dx1
+    output dw1 = %dw1
+    output dw2 = %dw2)");
+  Graph after = graph.clone();
+  joinConvGradients(after);
+  CHECK(countNodes(after, "simaqat::ConvGradients") == 2);
+  const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
+                                      randomTensor({3, 9, 5, 5}, 3)};
+  const std::vector<Tensor> expected = run(graph, inputs), got = run(after, inputs);
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+}
+
 }  // namespace simaqat
