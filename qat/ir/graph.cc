@@ -244,7 +244,8 @@ void Graph::dropUnused() {
   };
   std::vector<Variable*> unused;
   for (const auto& variable : variables_) {
-    if (!used(variable->source)) unused.push_back(variable.get());
+    // What a step only writes, later ones may read: scales that are frozen then.
+    if (!used(variable->source) && variable->next == nullptr) unused.push_back(variable.get());
   }
   for (Variable* variable : unused) removeVariable(variable);
 

@@ -208,7 +208,8 @@ class Graph {
   const std::vector<std::unique_ptr<Variable>>& variables() const { return variables_; }
   const std::vector<std::unique_ptr<Quantizer>>& quantizers() const { return quantizers_; }
   const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
-  // Drops values that nothing defines or uses, variables without uses and unused quantizers.
+  // Drops values that nothing defines or uses, variables that nothing reads or writes, and unused
+  // quantizers.
   void dropUnused();
 
   Graph clone() const;

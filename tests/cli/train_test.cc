@@ -278,6 +278,46 @@ TEST_CASE("frozen ranges and statistics stay what they were when they froze") {
   CHECK((after.at("first.gamma") != before.at("first.gamma")));
 }
 
+// The losses of steps with a learning rate of 0, quantized by a recipe.
+std::vector<double> lossesOf(const std::string& fp32, const std::string& recipe,
+                             const Args& options) {
+  const std::string prepared = scratch("run/observers-prepared.onnx");
+  runWell({"prepare", fp32, "-o", prepared, "--recipe",
+           saveText(recipe, scratch("run/observers.json"))});
+  std::vector<double> losses;
+  for (const Json& line : metricsOf(options + Args{"--lr", "0", "--steps", "12"}, prepared)) {
+    if (line.contains("loss")) losses.push_back(line["loss"]);
+  }
+  REQUIRE(losses.size() == 12);
+  return losses;
+}
+
+TEST_CASE("where observers freeze, quantization goes on with the ranges there are") {
+  trainWell(stages().source, {"--epochs", "6", "--lr", "0.05"});
+  const std::string fp32 = scratch("run/observed.onnx");
+  std::filesystem::copy_file(outputPath(), fp32, std::filesystem::copy_options::overwrite_existing);
+  std::set<std::vector<double>> coarse;
+  for (const std::string observer :
+       {"moving_average_min_max", "min_max", "percentile", "mse", "entropy"}) {
+    INFO(observer);
+    const std::string with = R"({"activation": {"observer": ")" + observer + "\"";
+    const std::vector<double> observed = lossesOf(fp32, with + "}}", {});
+    const std::vector<double> frozen =
+        lossesOf(fp32, with + "}}", {"--freeze-observers-after", "6"});
+    const std::vector<double> at_once =
+        lossesOf(fp32, with + "}}", {"--calibrate", "4", "--freeze-observers-after", "0"});
+    for (size_t step = 0; step < 12; ++step) {
+      CHECK(at_once[step] == Approx(observed[step]).epsilon(0.1).margin(0.03));
+      CHECK(frozen[step] == Approx(observed[step]).epsilon(step < 6 ? 0 : 0.1).margin(0.03));
+    }
+    // Without quantization these would be the same for all.
+    coarse.insert(lossesOf(fp32, with + R"(, "bits": 4}})",
+                           {"--calibrate", "4", "--freeze-observers-after", "0"}));
+  }
+  // A moving average with few batches is near the extremes, and may be the same.
+  CHECK(coarse.size() >= 4);
+}
+
 TEST_CASE("--steps 0 --calibrate is post-training quantization") {
   const Stages& s = stages();
   const std::string fp32 = scratch("run/fp32.onnx");

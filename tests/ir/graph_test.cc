@@ -116,6 +116,16 @@ TEST_CASE("what nothing uses is dropped") {
   verify(graph, "dropUnused");
 }
 
+TEST_CASE("what is written and not read is kept: a later step may read it") {
+  Graph graph = parse(kText);
+  Variable* written =
+      graph.addVariable("written", VariableRole::kQuantizerScale, Tensor::scalar(1.0f));
+  written->next = graph.add("Neg", "new", {graph.addConstant("two", Tensor::scalar(2.0f))});
+  graph.dropUnused();
+  CHECK(graph.findVariable("written") == written);
+  verify(graph, "dropUnused");
+}
+
 TEST_CASE("nodes go where they are put, and only unused ones can leave") {
   Graph graph = parse(kText);
   Node* mul = graph.findValue("b")->producer();

@@ -102,6 +102,9 @@ TEST_CASE("FakeQuantize in training observes and uses what it observed") {
   CHECK(quantize.inputCount() == 3);
   CHECK(quantize.input(1)->producer()->opType() == "RangeToScale");
   CHECK(graph.findVariable("lo")->next->producer()->opType() == "ObserveRange");
+  // What is kept for when observers are frozen.
+  CHECK(graph.findVariable("xs")->next == quantize.input(1));
+  CHECK(graph.findVariable("xz")->next == quantize.input(2));
   CHECK(producerOf(graph, "wq").input(1)->producer()->opType() == "WeightScale");
 }
 

@@ -165,12 +165,12 @@ class Specializer {
       keep(kFakeQuantizeHistogram, histogram);
       range = add("simaqat::HistogramToRange", histogram, spec_);
     } else {
-      range = add("simaqat::ObserveRange",
-                  {node_.input(0), node_.input(kFakeQuantizeRangeMin),
-                   node_.input(kFakeQuantizeRangeMax)},
-                  spec_);
-      keep(kFakeQuantizeRangeMin, range);
+      range = add(
+          "simaqat::ObserveRange",
+          {node_.input(0), node_.input(kFakeQuantizeRangeMin), node_.input(kFakeQuantizeRangeMax)},
+          spec_);
     }
+    keep(kFakeQuantizeRangeMin, range);
     const std::vector<Value*> parameters = add("simaqat::RangeToScale", range, spec_);
     keep(kFakeQuantizeScale, parameters);
     for (size_t i = 0; i < 2; ++i) useInstead(kFakeQuantizeScale + i, parameters[i], nullptr);
