@@ -111,6 +111,8 @@ const bool registered = [] {
       {"mobilenet/depthwise/960", square(16, 960, 960, 7, 3, 1, 960)},
       {"resnet18/7x7/2", square(16, 3, 64, 224, 7, 2)},
       {"resnet18/64-64", square(16, 64, 64, 56, 3, 1)},
+      {"resnet18/128-128", square(16, 128, 128, 28, 3, 1)},
+      {"resnet18/256-256", square(16, 256, 256, 14, 3, 1)},
       {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
   };
   const char* const passes[] = {

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "kernels/code_product.h"
 #include "kernels/code_rows.h"
 #include "kernels/depthwise_conv.h"
 #include "kernels/isa.h"
+#include "kernels/quantized_winograd.h"
+#include "kernels/weight_codes.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
@@ -53,15 +54,6 @@ struct Memory {
   PartialMoments* moments;  // [tile of a group][group][channel]
 };
 
-// round(v) for |v| < 2^22, ties to even, as bits that can be tested: adding 1.5 * 2^23 leaves the
-// integer in the lowest bits.
-inline int32_t roundToInteger(float v) {
-  const float shifted = v + 12582912.0f;
-  int32_t bits;
-  std::memcpy(&bits, &shifted, sizeof(bits));
-  return bits - 0x4b400000;
-}
-
 // The codes of one block of channels, their sums times the zero point, and what makes results of
 // sums of codes: NaN where a weight is, which no code tells.
 void packWeights(const WindowSum& sum, const float* w, int64_t group_channels, const float* w_scale,
@@ -76,7 +68,7 @@ void packWeights(const WindowSum& sum, const float* w, int64_t group_channels, c
       for (int64_t k = 0; k < kernel; ++k) {
         const float value = w[(c * group_channels + s) * kernel + k];
         if (value != value) factor[c] = value;
-        const int32_t code = roundToInteger(value / w_scale[c]);
+        const int32_t code = codeOfWeight(value, w_scale[c]);
         total += code;
         packed[(s / kWord * kernel + k) * kCodeChannels + c] |=
             (static_cast<uint32_t>(code) & 0xffu) << (8 * (s % kWord));
@@ -194,6 +186,7 @@ bool quantizedConvFits(const ConvShape& shape) {
 
 size_t quantizedConvWorkspace(const ConvShape& shape, int threads) {
   if (isDepthwise(shape)) return depthwiseCodesWorkspace(shape, threads);
+  if (quantizedWinogradFits(shape)) return quantizedWinogradWorkspace(shape, threads);
   const WindowSum sum = wordSum(shape);
   return Memory(sum, Tiling(sum, sum.source_channels, Tiling::kTiles), threads, nullptr)
       .memory.used();
@@ -204,6 +197,9 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
                    ThreadPool& pool) {
   if (isDepthwise(shape)) {
     return depthwiseCodes(shape, x, w, w_scale, bias, results, workspace, pool);
+  }
+  if (quantizedWinogradFits(shape)) {
+    return quantizedWinograd(shape, x, w, w_scale, bias, results, workspace, pool);
   }
   const WindowSum sum = wordSum(shape);
   const auto &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];

@@ -1,14 +1,12 @@
-// The gradients of 3x3 convolutions with stride 1 in tiles of 2x2 positions, which take 16 products
-// where a window sum takes 36: Winograd's F(2x2, 3x3) (Lavin and Gray 2016, "Fast Algorithms for
-// Convolutional Neural Networks"). conv.h has the formulas.
+// The gradients of 3x3 convolutions with stride 1 in Winograd's tiles (winograd_tiles.h): of 2x2
+// positions, which take 16 products where a window sum takes 36, or of 4x4, which take 36 for 144.
+// conv.h has the formulas. The products, of all elements of a tile one by one, are panel products
+// over the channels, or over the tiles.
 //
-// A tile of y, of 4x4 of the source d and of the weights g:   y = A' [(G g G') . (B' d B)] A
-// and so the weights' gradient from that of y:               dg = G' [(B' d B) . (A dy A')] G
-// whose products, the dots, are panel products over the channels, or over the tiles, for each of
-// the 16 elements. A and B hold 0, 1 and -1, G also 1/2: rounding errors are about twice those of a
-// sum, too much for a network of float values (see Sums in conv.h), where nothing else is rounded,
-// and far below what fake quantization rounds: these are for the gradients of fake-quantized
-// values. A sum that would meet an infinity is NaN for all positions of its tile.
+// Rounding errors are twice those of a window sum, or less, too much for a network of float values
+// (see Sums in conv.h), where nothing else is rounded, and far below what fake quantization rounds:
+// these are for the gradients of fake-quantized values. A sum that would meet an infinity is NaN
+// for all positions of its tile.
 #pragma once
 
 #include <cstddef>

@@ -1,11 +1,13 @@
 #include "kernels/quantized_conv.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "kernels/code_product.h"
 #include "kernels/isa.h"
+#include "kernels/quantized_winograd.h"
 #include "tests/catch.h"
 #include "tests/kernels/conv_shapes.h"
 #include "tests/kernels/helpers.h"
@@ -112,6 +114,41 @@ TEST_CASE("quantized convolution: groups, strides, dilation, other ranks") {
   check(make(0, 3, 4, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
 }
 
+TEST_CASE("quantized 3x3 convolution is exact in Winograd's tiles") {
+  const auto check_tiles = [](const ConvShape& shape) {
+    CHECK(quantizedWinogradFits(shape) == (kernels().isa < Isa::kAvx512Vnni));
+    check(shape);
+  };
+  const std::array<int64_t, 3> window{1, 3, 3}, ones{1, 1, 1};
+  check_tiles(make(2, 16, 16, 1, {1, 28, 28}, window, ones, {0, 1, 1}));
+  check_tiles(make(3, 17, 18, 1, {1, 7, 7}, window, ones, {0, 1, 1}));
+  check_tiles(make(2, 33, 31, 1, {1, 9, 14}, window, ones, {0, 0, 2}));
+  check_tiles(make(1, 48, 51, 3, {1, 5, 61}, window, ones, {0, 1, 0}));
+  check_tiles(make(1, 16, 16, 1, {1, 3, 3}, window));
+  check_tiles(make(2, 16, 20, 1, {3, 6, 5}, window, ones, {0, 1, 1}));
+  check_tiles(make(1, 16, 16, 1, {1, 61, 130}, window, ones, {0, 1, 1}));
+  check_tiles(make(9, 64, 40, 1, {1, 4, 4}, window, ones, {0, 1, 1}));
+  CHECK_FALSE(quantizedWinogradFits(make(2, 15, 16, 1, {1, 8, 8}, window)));
+  CHECK_FALSE(quantizedWinogradFits(make(2, 16, 16, 1, {1, 8, 8}, window, {1, 2, 2})));
+  CHECK_FALSE(quantizedWinogradFits(make(2, 16, 16, 1, {1, 8, 8}, {1, 3, 5})));
+  CHECK_FALSE(quantizedWinogradFits(make(0, 16, 16, 1, {1, 8, 8}, window)));
+}
+
+TEST_CASE("quantized 3x3 convolution is exact at the ends of its codes") {
+  const ConvShape shape = make(1, 1024, 16, 1, {1, 5, 5}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
+  for (const int32_t zero_point : {0, 255}) {
+    for (const int32_t weight : {-128, 127}) {
+      Quantized q(shape, zero_point, 5);
+      std::fill(q.x_codes.begin(), q.x_codes.end(), static_cast<uint8_t>(255 - zero_point));
+      std::fill(q.w_codes.begin(), q.w_codes.end(), weight);
+      for (size_t i = 0; i < q.w.size(); ++i) {
+        q.w[i] = static_cast<float>(weight) * q.w_scale[i / (1024 * 9)];
+      }
+      CHECK(sameBits(q.run(2), q.expected()));
+    }
+  }
+}
+
 TEST_CASE("quantized depthwise convolution is exact") {
   for (const ConvShape& shape : depthwiseShapes()) check(shape);
 }
@@ -124,11 +161,13 @@ TEST_CASE("a scale that is NaN makes the result NaN") {
 
 TEST_CASE("a weight that is NaN makes its channel NaN") {
   for (const ConvShape& shape : {make(1, 4, 3, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}),
+                                 make(1, 16, 18, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}),
                                  make(1, 3, 3, 3, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1})}) {
     Quantized q(shape, 100, 3);
     q.w[q.w.size() / 3 + 4] = std::numeric_limits<float>::quiet_NaN();
     const std::vector<float> y = q.run(1);
-    for (size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i / 36 == 1));
+    const size_t channel = static_cast<size_t>(shape.out_channels / 3);
+    for (size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i / 36 == channel));
   }
 }
 

@@ -84,6 +84,9 @@ TEST_CASE("gradients by Winograd's tiles: odd sizes, paddings, groups, images in
   check(make(2, 24, 24, 1, {3, 6, 5}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   check(make(1, 24, 24, 1, {1, 61, 130}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   check(make(2, 300, 270, 1, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(3, 48, 64, 2, {1, 15, 30}, {1, 3, 3}, {1, 1, 1}, {0, 0, 2}));
+  check(make(2, 24, 24, 1, {3, 17, 29}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  check(make(1, 24, 300, 1, {1, 16, 16}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
 }
 
 TEST_CASE("what Winograd's tiles are not for") {
@@ -98,7 +101,8 @@ TEST_CASE("what Winograd's tiles are not for") {
 }
 
 TEST_CASE("a gradient that is not finite stays so in Winograd's tiles") {
-  const ConvShape shape = make(2, 24, 24, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
+  const int64_t side = GENERATE(8, 16);
+  const ConvShape shape = make(2, 24, 24, 1, {1, side, side}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
   Operands a(shape);
   a.dy[100] = NAN;
   const Gradients g(shape, a, 2);
