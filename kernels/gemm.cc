@@ -14,13 +14,13 @@ namespace {
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Tiles of C, cut by shape alone.
+// Tiles of C, cut by shape alone, of one of `count` products.
 struct GemmPlan {
   static constexpr int64_t kTiles = 16;
 
-  GemmPlan(int64_t m, int64_t n, int64_t k)
+  GemmPlan(int64_t count, int64_t m, int64_t n, int64_t k)
       : rows(256), columns(256), depth(std::min(k, kPanelDepth)) {
-    while (ceilDiv(m, rows) * ceilDiv(n, columns) < kTiles && rows * columns > 32 * 64) {
+    while (count * ceilDiv(m, rows) * ceilDiv(n, columns) < kTiles && rows * columns > 32 * 64) {
       if (columns >= rows && columns > 64) {
         columns /= 2;
       } else {
@@ -70,7 +70,7 @@ void scaleRows(int64_t rows, int64_t columns, float beta, float* c, int64_t stri
   }
 }
 
-// Adds a panel's columns to C, where a panel is full directly.
+// Adds a panel's columns to C, or puts them there, where a panel is full directly.
 void addPanel(PanelProduct<float> product, float* c, int64_t stride, float* results) {
   if (product.columns == kPanel<float>) {
     product.result = c;
@@ -78,31 +78,27 @@ void addPanel(PanelProduct<float> product, float* c, int64_t stride, float* resu
     multiplyPanel(product);
     return;
   }
-  std::fill_n(results, product.rows * kPanel<float>, 0.0f);
+  const bool adds = product.adds;
+  product.adds = false;
   product.result = results;
   product.result_stride = kPanel<float>;
   multiplyPanel(product);
   for (int64_t i = 0; i < product.rows; ++i) {
-    for (int64_t j = 0; j < product.columns; ++j)
-      c[i * stride + j] += results[i * kPanel<float> + j];
+    for (int64_t j = 0; j < product.columns; ++j) {
+      float& to = c[i * stride + j];
+      to = adds ? to + results[i * kPanel<float> + j] : results[i * kPanel<float> + j];
+    }
   }
 }
 
-}  // namespace
+struct Gemm {
+  bool trans_a, trans_b;
+  int64_t m, n, k;
+  float alpha, beta;
 
-size_t gemmWorkspace(int64_t m, int64_t n, int64_t k, int threads) {
-  return GemmMemory(GemmPlan(m, n, k), m, threads, nullptr).memory.used();
-}
-
-void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
-          const float* b, float beta, float* c, std::byte* workspace, ThreadPool& pool) {
-  if (m == 0 || n == 0) return;
-  const GemmPlan plan(m, n, k);
-  const GemmMemory memory(plan, m, pool.threads(), workspace);
-  for (int64_t i = 0; i < m; ++i) memory.row[i] = i * (trans_a ? 1 : k);
-  for (int64_t l = 0; l < plan.depth; ++l) memory.offset[l] = l * (trans_a ? m : 1);
-
-  pool.run(plan.row_tiles * plan.column_tiles, [&](int64_t tile, int worker) {
+  // One tile of C = alpha * op(A) * op(B) + beta * C.
+  void runTile(const GemmPlan& plan, const GemmMemory& memory, int64_t tile, int worker,
+               const float* a, const float* b, float* c) const {
     const int64_t row = tile % plan.row_tiles * plan.rows;
     const int64_t first_column = tile / plan.row_tiles * plan.columns;
     const int64_t end_column = std::min(n, first_column + plan.columns);
@@ -112,10 +108,13 @@ void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alp
     product.rows = std::min(plan.rows, m - row);
     product.offset = memory.offset;
     product.panel = panel;
-    scaleRows(product.rows, end_column - first_column, beta, c + row * n + first_column, n);
+    if (beta != 0 || k == 0) {
+      scaleRows(product.rows, end_column - first_column, beta, c + row * n + first_column, n);
+    }
     for (int64_t begin = 0; begin < k; begin += plan.depth) {
       product.source = a + begin * (trans_a ? m : 1);
       product.depth = std::min(plan.depth, k - begin);
+      product.adds = beta != 0 || begin > 0;
       for (int64_t column = first_column; column < end_column; column += kPanel<float>) {
         product.columns = std::min(kPanel<float>, end_column - column);
         packPanel(trans_b, n, k, alpha, b, begin, product.depth, column, product.columns, panel);
@@ -123,6 +122,48 @@ void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alp
                  memory.results + worker * plan.rows * kPanel<float>);
       }
     }
+  }
+
+  void fillTables(const GemmPlan& plan, const GemmMemory& memory) const {
+    for (int64_t i = 0; i < m; ++i) memory.row[i] = i * (trans_a ? 1 : k);
+    for (int64_t l = 0; l < plan.depth; ++l) memory.offset[l] = l * (trans_a ? m : 1);
+  }
+};
+
+}  // namespace
+
+size_t gemmWorkspace(int64_t m, int64_t n, int64_t k, int threads) {
+  return gemmsWorkspace(1, m, n, k, threads);
+}
+
+void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
+          const float* b, float beta, float* c, std::byte* workspace, ThreadPool& pool) {
+  if (m == 0 || n == 0) return;
+  const GemmPlan plan(1, m, n, k);
+  const GemmMemory memory(plan, m, pool.threads(), workspace);
+  const Gemm gemm{trans_a, trans_b, m, n, k, alpha, beta};
+  gemm.fillTables(plan, memory);
+  pool.run(plan.row_tiles * plan.column_tiles,
+           [&](int64_t tile, int worker) { gemm.runTile(plan, memory, tile, worker, a, b, c); });
+}
+
+size_t gemmsWorkspace(int64_t count, int64_t m, int64_t n, int64_t k, int threads) {
+  return GemmMemory(GemmPlan(count, m, n, k), m, threads, nullptr).memory.used();
+}
+
+void gemms(int64_t count, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+           GemmOffsets (*offsets)(const void* context, int64_t i), const void* context, float* c,
+           std::byte* workspace, ThreadPool& pool) {
+  if (m == 0 || n == 0) return;
+  const GemmPlan plan(count, m, n, k);
+  const GemmMemory memory(plan, m, pool.threads(), workspace);
+  const Gemm gemm{false, false, m, n, k, 1.0f, 0.0f};
+  gemm.fillTables(plan, memory);
+  const int64_t tiles = plan.row_tiles * plan.column_tiles;
+  pool.run(count * tiles, [&](int64_t index, int worker) {
+    const int64_t i = index / tiles;
+    const GemmOffsets at = offsets(context, i);
+    gemm.runTile(plan, memory, index % tiles, worker, a + at.a, b + at.b, c + i * m * n);
   });
 }
 

@@ -16,4 +16,15 @@ size_t gemmWorkspace(int64_t m, int64_t n, int64_t k, int threads);
 void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a,
           const float* b, float beta, float* c, std::byte* workspace, ThreadPool& pool);
 
+// Where a product's matrices begin.
+struct GemmOffsets {
+  int64_t a, b;
+};
+// `count` products C[i] = A B, [count, m, n]; offsets(context, i) is where those of C[i] begin. The
+// bits are gemm's.
+size_t gemmsWorkspace(int64_t count, int64_t m, int64_t n, int64_t k, int threads);
+void gemms(int64_t count, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+           GemmOffsets (*offsets)(const void* context, int64_t i), const void* context, float* c,
+           std::byte* workspace, ThreadPool& pool);
+
 }  // namespace simaqat::kernels

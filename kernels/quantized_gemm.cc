@@ -19,7 +19,7 @@
 namespace simaqat::kernels {
 namespace {
 
-constexpr int64_t kMove = 128;
+constexpr int32_t kMove = 128;
 constexpr int64_t kRows = kCodeChannels;
 constexpr int64_t kColumns = kCodeVectors * kCodeLanes;
 // Blocks of rows that are worth handing out.
@@ -70,30 +70,39 @@ void packRows(const QuantizedGemmShape& shape, const uint8_t* codes, int64_t blo
       const uint32_t moved = 0x80808080u >> (8 * (kCodesOfWord - count));
       packed[l / kCodesOfWord * kRows + r] = word ^ moved;
     }
-    m.of_row[row] = wrapped(kMove * kMove * shape.k - kMove * total);
+    m.of_row[row] = wrapped(int64_t{kMove} * kMove * shape.k - kMove * total);
   }
 }
 
-void packColumn(const QuantizedGemmShape& shape, const float* w, float w_scale, int64_t column,
-                int32_t zero_point, const Memory& m) {
-  const int64_t step = shape.trans_w ? 1 : shape.n;
-  const float* from = shape.trans_w ? w + column * shape.k : w + column;
-  uint32_t* packed = m.w + column / kColumns * m.words * kColumns + column % kColumns;
-  int64_t total = 0;
+// A block of columns. Without trans_w its columns are neighbours.
+template <bool kTransposed>
+void packColumns(const QuantizedGemmShape& shape, const float* w, const float* w_scale,
+                 int64_t block, int32_t zero_point, const Memory& m) {
+  const int64_t first = block * kColumns, columns = std::min(kColumns, shape.n - first);
+  const int64_t row_step = kTransposed ? 1 : shape.n, column_step = kTransposed ? shape.k : 1;
+  int32_t total[kColumns] = {}, has_no_code[kColumns] = {};
   for (int64_t word = 0; word < m.words; ++word) {
+    // Lanes behind the last column are computed, and dropped.
+    uint32_t codes[kColumns] = {};
     const int64_t count = std::min(kCodesOfWord, shape.k - word * kCodesOfWord);
-    uint32_t codes = 0;
-    for (int64_t e = 0; e < count; ++e, from += step) {
-      const float code = std::nearbyint(*from / w_scale);
-      // No code tells it: the column becomes NaN.
-      if (!std::isfinite(code)) m.factor[column] = std::numeric_limits<float>::quiet_NaN();
-      const auto integer = std::isfinite(code) ? static_cast<int32_t>(code) : 0;
-      total += integer;
-      codes |= (static_cast<uint32_t>(integer + kMove) & 0xffu) << (8 * e);
+    for (int64_t e = 0; e < count; ++e) {
+      const float* row = w + (word * kCodesOfWord + e) * row_step + first * column_step;
+      for (int64_t j = 0; j < columns; ++j) {
+        const float code = std::nearbyint(row[j * column_step] / w_scale[first + j]);
+        const bool is_code = std::fabs(code) <= 128.0f;
+        const auto integer = static_cast<int32_t>(is_code ? code : 0.0f);
+        has_no_code[j] |= is_code ? 0 : 1;
+        total[j] += integer;
+        codes[j] |= (static_cast<uint32_t>(integer + kMove) & 0xffu) << (8 * e);
+      }
     }
-    packed[word * kColumns] = codes;
+    std::copy(codes, codes + kColumns, m.w + (block * m.words + word) * kColumns);
   }
-  m.of_column[column] = wrapped((kMove - zero_point) * total);
+  for (int64_t j = 0; j < columns; ++j) {
+    m.of_column[first + j] = wrapped(int64_t{kMove - zero_point} * total[j]);
+    // A weight that no code tells makes its column NaN.
+    if (has_no_code[j] != 0) m.factor[first + j] = std::numeric_limits<float>::quiet_NaN();
+  }
 }
 
 // y of one block of rows and of columns.
@@ -145,11 +154,9 @@ void quantizedGemm(const QuantizedGemmShape& shape, const Codes& x, const float*
     m.factor[j] = x.scale * w_scale[j];
     m.bias[j] = bias == nullptr ? 0.0f : bias[j];
   }
-  // Lanes behind the last column are computed, and dropped.
-  std::fill_n(m.w + (m.column_blocks - 1) * m.words * kColumns, m.words * kColumns, 0u);
-  pool.runRanges(shape.n, ceilDiv(1 << 12, shape.k + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) packColumn(shape, w, w_scale[j], j, zero_point, m);
-  });
+  const auto pack = shape.trans_w ? packColumns<true> : packColumns<false>;
+  pool.run(m.column_blocks,
+           [&](int64_t block, int) { pack(shape, w, w_scale, block, zero_point, m); });
   pool.runRanges(m.row_blocks, ceilDiv(1 << 14, shape.k + 1), [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) packRows(shape, x.codes, block, m);
   });

@@ -25,6 +25,7 @@ size_t elementSize(ElementType type) {
       return 8;
     case ElementType::kUndefined:
     case ElementType::kString:
+    case ElementType::kBit:
       break;
   }
   return 0;
@@ -66,6 +67,8 @@ std::string elementTypeName(ElementType type) {
       return "uint4";
     case ElementType::kInt4:
       return "int4";
+    case ElementType::kBit:
+      return "bit";
   }
   return "type " + std::to_string(static_cast<int>(type));
 }

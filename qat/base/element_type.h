@@ -27,10 +27,11 @@ enum class ElementType : int32_t {
   kBfloat16 = 16,
   kUint4 = 21,
   kInt4 = 22,
+  kBit = 1001,  // eight to a byte, the first in its lowest bit: masks within a step, in no file
 };
 
-// Bytes of one element; 0 for types that the executor does not hold. Four bits take a byte: only
-// files pack them.
+// Bytes of one element; 0 for types that the executor does not hold, and for kBit. Four bits take a
+// byte: only files pack them.
 size_t elementSize(ElementType type);
 // The type whose C++ type holds the elements: kInt8 for kInt4, kUint8 for kUint4, else itself.
 ElementType storageType(ElementType type);

@@ -51,6 +51,10 @@ struct TensorView {
   std::byte* bytes = nullptr;
 
   bool present() const { return bytes != nullptr; }
+  uint8_t* mask() const {
+    SIMAQAT_CHECK(type == ElementType::kBit, "view holds {}", elementTypeName(type));
+    return reinterpret_cast<uint8_t*>(bytes);
+  }
   template <class T>
   T* data() const {
     SIMAQAT_CHECK(ElementTypeOf<T>::value == storageType(type), "view holds {}", elementTypeName(type));

@@ -16,10 +16,10 @@ constexpr VariableRole kRoles[] = {VariableRole::kWeight, VariableRole::kBatchNo
                                    VariableRole::kMomentum};
 
 constexpr ElementType kElementTypes[] = {
-    ElementType::kFloat,  ElementType::kDouble, ElementType::kBool,  ElementType::kUint8,
-    ElementType::kInt8,   ElementType::kUint16, ElementType::kInt16, ElementType::kInt32,
-    ElementType::kInt64,  ElementType::kUint32, ElementType::kUint64, ElementType::kUint4,
-    ElementType::kInt4};
+    ElementType::kFloat, ElementType::kDouble, ElementType::kBool,   ElementType::kUint8,
+    ElementType::kInt8,  ElementType::kUint16, ElementType::kInt16,  ElementType::kInt32,
+    ElementType::kInt64, ElementType::kUint32, ElementType::kUint64, ElementType::kUint4,
+    ElementType::kInt4,  ElementType::kBit};
 
 // The words of one line.
 class Scanner {

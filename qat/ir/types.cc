@@ -22,6 +22,7 @@ std::vector<int64_t> TensorType::dims() const {
 int64_t TensorType::size() const { return elementCount(dims()); }
 
 int64_t TensorType::bytes() const {
+  if (element == ElementType::kBit) return size() / 8 + (size() % 8 > 0 ? 1 : 0);
   int64_t result = 0;
   if (__builtin_mul_overflow(size(), static_cast<int64_t>(elementSize(element)), &result)) {
     throw inputError("a tensor of type {} is too large", typeToString(*this));

@@ -1,5 +1,7 @@
+#include <unsupported/Eigen/SpecialFunctions>
+
 #include "qat/ops/shared/gradient_nodes.h"
-#include "qat/ops/shared/unary.h"
+#include "qat/ops/shared/unary_kernel.h"
 
 namespace simaqat::ops {
 namespace {
@@ -8,6 +10,11 @@ struct Function {
   template <class T>
   T operator()(T x) const {
     return std::erf(x);
+  }
+  // Within 4e-7 of it.
+  template <class In, class Out>
+  static void apply(const In& x, Out& y) {
+    y = x.erf();
   }
 };
 
@@ -23,6 +30,8 @@ void gradient(GradientContext& c) {
 
 OpDefinition defineErf() {
   OpDefinition op = functionDefinition<Function>("Erf", gradient);
+  op.kernel = unaryKernel<Function>;
+  op.pointwise.block = unaryKernelBlock<Function>;
   op.first_opset = 9;
   return op;
 }

@@ -34,17 +34,17 @@ void evaluate(const EvalContext& c) {
 void kernel(const EvalContext& c) {
   if (c.out().type != ElementType::kFloat) return evaluate(c);
   const Products p(c.node, c.in(0).dims, c.in(1).dims);
-  for (int64_t i = 0; i < p.count; ++i) {
-    const auto [a_offset, b_offset] = p.offsets(i);
-    kernels::gemm(false, false, p.m, p.n, p.k, 1.0f, c.in(0).data<float>() + a_offset,
-                  c.in(1).data<float>() + b_offset, 0.0f, c.out().data<float>() + i * p.m * p.n,
-                  c.workspace, c.pool);
-  }
+  const auto offsets = [](const void* products, int64_t i) {
+    const auto [a, b] = static_cast<const Products*>(products)->offsets(i);
+    return kernels::GemmOffsets{a, b};
+  };
+  kernels::gemms(p.count, p.m, p.n, p.k, c.in(0).data<float>(), c.in(1).data<float>(), offsets, &p,
+                 c.out().data<float>(), c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
   const Products p(node, node.input(0)->type.dims(), node.input(1)->type.dims());
-  return static_cast<int64_t>(kernels::gemmWorkspace(p.m, p.n, p.k, threads));
+  return static_cast<int64_t>(kernels::gemmsWorkspace(p.count, p.m, p.n, p.k, threads));
 }
 
 Value* gemm(GradientContext& c, Value* a, Value* b, const char* transposed) {

@@ -14,6 +14,7 @@
 #include "qat/passes/pass.h"
 #include "qat/passes/passed_ranges.h"
 #include "qat/passes/quantized_pairs.h"
+#include "qat/passes/saturation_masks.h"
 #include "qat/passes/simplify.h"
 #include "qat/passes/split_batch_norms.h"
 #include "qat/passes/store_codes.h"
@@ -139,6 +140,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   runPass(graph, "epilogues", useEpilogues);
   runPass(graph, "conv-gradients", joinConvGradients);
   runPass(graph, "dead-code", removeDeadCode);
+  runPass(graph, "saturation-masks", keepSaturationMasks);
   runPass(graph, "fuse-pointwise", fusePointwise);
   runPass(graph, "dead-code", removeDeadCode);
   return graph;

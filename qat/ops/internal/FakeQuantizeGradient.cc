@@ -3,7 +3,6 @@
 
 #include "kernels/fake_quantize.h"
 #include "kernels/quantizer_formula.h"
-#include "qat/base/float_order.h"
 #include "qat/ops/shared/fake_quantize.h"
 
 namespace simaqat::ops {
@@ -87,13 +86,7 @@ void block(const Node& node, const float* const* in, float* out, int64_t n) {
 bool isPointwise(const Node& node) { return !node.attributes<QuantizerSpec>().perChannel(); }
 
 FloatRange passes(const Node& node, const float* const* in) {
-  const auto& spec = node.attributes<QuantizerSpec>();
-  const float scale = *in[2], zero = *in[3];
-  const auto code = [&](float x) {
-    return spec.learnsScale() ? x / scale + zero : kernels::roundedCode(x, scale, zero);
-  };
-  return {leastFloat([&](float x) { return code(x) >= static_cast<float>(spec.qmin); }),
-          greatestFloat([&](float x) { return code(x) <= static_cast<float>(spec.qmax); })};
+  return passingRange(node.attributes<QuantizerSpec>(), *in[2], *in[3]);
 }
 
 }  // namespace

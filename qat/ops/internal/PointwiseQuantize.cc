@@ -8,18 +8,17 @@ namespace {
 constexpr size_t kOperands = 2;
 
 void infer(InferContext& c) {
-  c.setOutput(0, ElementType::kUint8, programOf(c.node).body().outputs[0].value->type.shape);
-  c.setOutput(1, c.input(0).element, c.input(0).shape);
+  inferCodes(c, c.input(0), programOf(c.node).body().outputs[0].value->type.shape);
 }
 
 void evaluate(const EvalContext& c) {
-  CodeSink sink(baseAttributes<QuantizerSpec>(c.node), *c.in(0).data<float>(),
-                *c.in(1).data<float>(), c.out(0).data<uint8_t>());
+  CodeSink sink(c, baseAttributes<QuantizerSpec>(c.node), *c.in(0).data<float>(),
+                *c.in(1).data<float>());
   forEachPiece(c, kOperands, [&](int64_t begin, int64_t end, PointwiseRun& run) {
     run.run(begin, end, nullptr,
             [&](int64_t at, const float* x, int64_t n) { sink.put(at, x, n); });
   });
-  *c.out(1).data<float>() = sink.checkedScale();
+  *c.out(kCodesScale).data<float>() = sink.checkedScale();
 }
 
 }  // namespace
@@ -30,7 +29,8 @@ OpDefinition definePointwiseQuantize() {
   op.domain = "simaqat";
   op.min_inputs = kOperands + 1;
   op.max_inputs = kOperands + kMaxPointwiseInputs;
-  op.min_outputs = op.max_outputs = 2;
+  op.min_outputs = kCodesMask;
+  op.max_outputs = kCodesOutputs;
   op.make_attributes = &makeAttributes<PointwiseAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;

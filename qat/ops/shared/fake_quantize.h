@@ -1,6 +1,8 @@
 // What the operators of the scaffolding share.
 #pragma once
 
+#include "kernels/quantizer_formula.h"
+#include "qat/base/float_order.h"
 #include "qat/ops/shared/broadcast.h"
 
 namespace simaqat::ops {
@@ -21,6 +23,15 @@ inline ChannelLayout channelLayout(const TensorView& x, int64_t scales, const Qu
     (is_outer ? layout.outer : k <= spec.axis ? layout.channels : layout.inner) *= x.dim(k);
   }
   return layout;
+}
+
+// The x whose gradient passes.
+inline FloatRange passingRange(const QuantizerSpec& spec, float scale, float zero_point) {
+  const auto code = [&](float x) {
+    return spec.learnsScale() ? x / scale + zero_point : kernels::roundedCode(x, scale, zero_point);
+  };
+  return {leastFloat([&](float x) { return code(x) >= static_cast<float>(spec.qmin); }),
+          greatestFloat([&](float x) { return code(x) <= static_cast<float>(spec.qmax); })};
 }
 
 }  // namespace simaqat::ops

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/bit_mask.h"
 #include "qat/ir/op.h"
 #include "qat/ir/pointwise.h"
 
@@ -170,6 +171,11 @@ class PointwiseRun {
 
   float element(size_t k, int64_t offset) const {
     const TensorView& view = operands_[k];
+    if (view.type == ElementType::kBit) {
+      float value;
+      kernels::expandMask(view.mask(), offset, 1, &value);
+      return value;
+    }
     return view.type == ElementType::kUint8 ? static_cast<float>(view.data<uint8_t>()[offset])
                                             : view.data<float>()[offset];
   }
@@ -177,7 +183,9 @@ class PointwiseRun {
   // The operand's elements from `offset` on as floats.
   void copy(size_t k, int64_t offset, int64_t n, float* to) const {
     const TensorView& view = operands_[k];
-    if (view.type == ElementType::kUint8) {
+    if (view.type == ElementType::kBit) {
+      kernels::expandMask(view.mask(), offset, n, to);
+    } else if (view.type == ElementType::kUint8) {
       const uint8_t* from = view.data<uint8_t>() + offset;
       for (int64_t i = 0; i < n; ++i) to[i] = from[i];
     } else {
