@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/bit_mask.h"
 #include "kernels/fake_quantize.h"
 #include "kernels/isa.h"
 
@@ -59,6 +60,21 @@ BENCHMARK_CAPTURE(table, min_max,
     ->Arg(0)
     ->Arg(1)
     ->Unit(benchmark::kMicrosecond);
+
+// What passes as bits, and a gradient by them.
+void masks(benchmark::State& state) {
+  ThreadPool pool(1);
+  const std::vector<float> x = ramp(kActivation);
+  std::vector<float> dx(x.size());
+  std::vector<uint8_t> mask(static_cast<size_t>(maskBytes(kActivation)));
+  for (auto _ : state) {
+    maskWithin(x.data(), kActivation, -1, 1, mask.data());
+    maskGradient(x.data(), mask.data(), kActivation, dx.data(), pool);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * kActivation);
+}
+BENCHMARK(masks)->Unit(benchmark::kMicrosecond);
 
 // MobileNetV2's largest 1x1 weights and its depthwise ones, through the pool.
 void weights(benchmark::State& state) {

@@ -89,7 +89,7 @@ void packColumns(const QuantizedGemmShape& shape, const float* w, const float* w
       const float* row = w + (word * kCodesOfWord + e) * row_step + first * column_step;
       for (int64_t j = 0; j < columns; ++j) {
         const float code = std::nearbyint(row[j * column_step] / w_scale[first + j]);
-        const bool is_code = std::fabs(code) <= 128.0f;
+        const bool is_code = code >= -128.0f && code <= 127.0f;
         const auto integer = static_cast<int32_t>(is_code ? code : 0.0f);
         has_no_code[j] |= is_code ? 0 : 1;
         total[j] += integer;

@@ -22,9 +22,10 @@ using Tiles = WinogradTiles<2>;
 constexpr int kSide = 2, kTile = 4;
 constexpr int64_t kElements = kTile * kTile;
 
-typedef int16_t Pairs __attribute__((vector_size(4 * kLanes)));
-typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
-typedef int32_t Channels __attribute__((vector_size(4 * kPairChannels)));
+// Unsigned, to wrap: lanes behind the last tile and weights that no code tells hold anything.
+typedef uint16_t Pairs __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Integers __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Channels __attribute__((vector_size(4 * kPairChannels)));
 
 // The same bits as another type of vector.
 template <class To, class From>
@@ -66,6 +67,13 @@ struct PairRows {
 struct TileResults {
   int32_t at, rows, columns;
 };
+
+// Whether kLanes tiles make whole rows, as many for each: a plane may end between two of them.
+bool areNeighbours(const TileResults* tile, int64_t count) {
+  const TileResults &first = tile[0], &last = tile[count - 1];
+  return count == kLanes && last.at == first.at + kSide * (kLanes - 1) && last.columns == kSide &&
+         last.rows == first.rows;
+}
 
 WindowSum pairSum(const ConvShape& shape) {
   WindowSum sum = forwardSum(shape);
@@ -143,7 +151,9 @@ struct Convolution {
         transformAxes<3, kTile, Channels, twiceWeights>(
             [&](int h, int w) {
               Channels v{};
-              for (int c = 0; c < kPairChannels; ++c) v[c] = g[c * codesOfChannel() + h * 3 + w];
+              for (int c = 0; c < kPairChannels; ++c) {
+                v[c] = static_cast<uint32_t>(g[c * codesOfChannel() + h * 3 + w]);
+              }
               return v;
             },
             [&](int h, int w, const Channels& v) { half[i][h * kTile + w] = v; });
@@ -227,15 +237,15 @@ struct Convolution {
           return bitsAs<Integers>(load(reinterpret_cast<const float*>(from)));
         },
         [&](int h, int w, const Integers& v) {
+          typedef int32_t Signed __attribute__((vector_size(4 * kLanes)));
           typedef float Floats __attribute__((vector_size(4 * kLanes)));
           // The sum is four times the result.
-          const Packet result = bitsAs<Packet>(__builtin_convertvector(v >> 2, Floats));
+          const Signed sum_of_codes = bitsAs<Signed>(v) >> 2;
+          const Packet result = bitsAs<Packet>(__builtin_convertvector(sum_of_codes, Floats));
           y[h][w] = Eigen::internal::padd(
               Eigen::internal::pmul(result, broadcast(factor_of_channel)), broadcast(bias));
         });
-    const int64_t last = count - 1;
-    if (count == kLanes && tile[last].at == tile[0].at + kSide * last &&
-        tile[last].columns == kSide) {
+    if (areNeighbours(tile, count)) {
       interleave(y[0][0], y[0][1], to + tile[0].at);
       if (tile[0].rows == kSide) interleave(y[1][0], y[1][1], to + tile[0].at + columns);
       return;
@@ -341,6 +351,8 @@ void runBlock(const Convolution& m, const PairRows& rows, const float* bias,
 }  // namespace
 
 bool quantizedWinogradFits(const ConvShape& shape) {
+  // Few are not worth the transforms. With as many as 1024, four times a sum, and the parts it is
+  // added up from, stay below 2^31.
   constexpr int64_t kFewest = 16, kMost = 1024;
   const std::array<int64_t, 3> window{1, 3, 3}, ones{1, 1, 1};
   const int64_t in = shape.in_channels / shape.group, out = shape.out_channels / shape.group;

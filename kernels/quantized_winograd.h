@@ -4,7 +4,7 @@
 //
 // Transformed, codes of x less their zero point are at most 4 * 255 in size, and codes of w with
 // twice G in place of G at most 9 * 128. Their products are summed modulo 2^32, and make four times
-// the result, of which only that has to fit.
+// the result, which has to fit.
 #pragma once
 
 #include "kernels/conv.h"

@@ -6,7 +6,7 @@
 // Each of the matrices is here as what it does to one axis. They come from the polynomials through
 // m+1 points and infinity: column i of A' holds the powers of point i, row i of B' the coefficients
 // of the product of (x - point) over all other points, and row i of G the powers of point i over
-// the value of that product at it.
+// the value of that product at it, up to signs that cancel.
 #pragma once
 
 #include "kernels/packet.h"

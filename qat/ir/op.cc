@@ -206,7 +206,11 @@ int64_t normalizeAxis(const Node& node, int64_t axis, int64_t rank) {
 double operationsOf(const Node& node) {
   if (node.op().operations != nullptr) return node.op().operations(node);
   double elements = 0;
-  for (const Value* output : node.outputs()) elements += static_cast<double>(output->type.size());
+  for (const Value* output : node.outputs()) {
+    // A mask comes with what else is computed.
+    if (output->type.element == ElementType::kBit) continue;
+    elements += static_cast<double>(output->type.size());
+  }
   return elements;
 }
 

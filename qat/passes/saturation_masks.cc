@@ -4,6 +4,7 @@
 
 #include "qat/ir/op.h"
 #include "qat/ir/quantizer.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -55,11 +56,18 @@ Value* addMask(Graph& graph, Node* quantize) {
   return with_mask->output(2);
 }
 
-bool passesAlways(const Node& gradient) {
+// Whether a scale is the greatest magnitude over qmax, of codes that reach as far below zero.
+bool passesAlways(const Graph& graph, const Node& gradient) {
   const auto& spec = gradient.attributes<QuantizerSpec>();
   const Node* scale = gradient.input(kScale)->producer();
-  return spec.observer == "channel_max" && scale != nullptr &&
-         isNode(*scale, "simaqat::WeightScale") && scale->input(0) == gradient.input(kX);
+  const bool follows = spec.observer == "channel_max" && spec.qmin <= -spec.qmax &&
+                       scale != nullptr && isNode(*scale, "simaqat::WeightScale") &&
+                       scale->input(0) == gradient.input(kX);
+  if (!follows) return false;
+  const Tensor zero_point = storedTensor(graph, gradient.input(kZeroPoint));
+  if (zero_point.type() != ElementType::kFloat) return false;
+  const std::vector<float> points = zero_point.toVector<float>();
+  return std::all_of(points.begin(), points.end(), [](float v) { return v == 0; });
 }
 
 }  // namespace
@@ -67,7 +75,7 @@ bool passesAlways(const Node& gradient) {
 void keepSaturationMasks(Graph& graph) {
   for (Node* gradient : graph.nodeSequence()) {
     if (!isGradient(*gradient)) continue;
-    if (passesAlways(*gradient)) {
+    if (passesAlways(graph, *gradient)) {
       graph.replaceUses(gradient->output(), gradient->input(kDy));
       graph.removeNode(gradient);
       continue;

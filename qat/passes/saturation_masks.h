@@ -11,7 +11,7 @@ namespace simaqat {
 // again. A code at the end of the range does not tell whether the gradient passes.
 //
 // A weight whose scale follows its own channels' greatest magnitudes is never out of range: its
-// gradient passes as it is.
+// gradient passes as it is. That of a NaN does, too, and not as 0: but then nothing is finite.
 void keepSaturationMasks(Graph& graph);
 
 }  // namespace simaqat

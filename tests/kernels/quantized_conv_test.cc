@@ -50,7 +50,7 @@ struct Quantized {
   std::vector<float> run(int threads) const {
     ThreadPool pool(threads);
     auto workspace = dirtyWorkspace(quantizedConvWorkspace(shape, threads));
-    std::vector<float> y(static_cast<size_t>(sizeOfY(shape)));
+    std::vector<float> y(static_cast<size_t>(sizeOfY(shape)), NAN);
     quantizedConv(shape, {x_codes.data(), x_scale, static_cast<float>(zero_point)}, w.data(),
                   w_scale.data(), bias.data(), {y.data()}, workspace.data(), pool);
     return y;
@@ -128,6 +128,13 @@ TEST_CASE("quantized 3x3 convolution is exact in Winograd's tiles") {
   check_tiles(make(2, 16, 20, 1, {3, 6, 5}, window, ones, {0, 1, 1}));
   check_tiles(make(1, 16, 16, 1, {1, 61, 130}, window, ones, {0, 1, 1}));
   check_tiles(make(9, 64, 40, 1, {1, 4, 4}, window, ones, {0, 1, 1}));
+  // Several images in a block, with planes that end within a tile.
+  for (const int64_t batch : {16, 33}) {
+    for (const auto& [rows, columns] :
+         {std::pair<int64_t, int64_t>{5, 8}, {3, 12}, {7, 7}, {1, 8}, {4, 4}, {6, 5}}) {
+      check_tiles(make(batch, 16, 17, 1, {1, rows, columns}, window, ones, {0, 1, 1}));
+    }
+  }
   CHECK_FALSE(quantizedWinogradFits(make(2, 15, 16, 1, {1, 8, 8}, window)));
   CHECK_FALSE(quantizedWinogradFits(make(2, 16, 16, 1, {1, 8, 8}, window, {1, 2, 2})));
   CHECK_FALSE(quantizedWinogradFits(make(2, 16, 16, 1, {1, 8, 8}, {1, 3, 5})));

@@ -87,6 +87,10 @@ TEST_CASE("gradients by Winograd's tiles: odd sizes, paddings, groups, images in
   check(make(3, 48, 64, 2, {1, 15, 30}, {1, 3, 3}, {1, 1, 1}, {0, 0, 2}));
   check(make(2, 24, 24, 1, {3, 17, 29}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
   check(make(1, 24, 300, 1, {1, 16, 16}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  for (const auto& [rows, columns] :
+       {std::pair<int64_t, int64_t>{5, 8}, {3, 12}, {7, 7}, {1, 8}, {4, 4}, {4, 16}, {3, 15}}) {
+    check(make(33, 24, 24, 1, {1, rows, columns}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
+  }
 }
 
 TEST_CASE("what Winograd's tiles are not for") {
