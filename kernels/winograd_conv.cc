@@ -269,8 +269,7 @@ struct WeightGrad {
         panel_size(kElements * sum.source_channels * kLanesOfPanel),
         partial_size(sum.group * group_panels * panel_size) {
     partial = memory.take<float>(cuts * partial_size);
-    finished =
-        memory.take<float>(sum.group * group_panels * sum.source_channels * 9 * kLanesOfPanel);
+    finished = memory.take<float>(threads * finishedSize());
   }
 
   // A panel for each element and tile from one for each position.
@@ -328,11 +327,13 @@ struct WeightGrad {
     }
   }
 
+  int64_t finishedSize() const { return sum.source_channels * 9 * kLanesOfPanel; }
+
   // dw of a panel's channels, from the partial sums of all cuts.
-  void finishPanel(int64_t index, float* dw) const {
+  void finishPanel(int64_t index, int worker, float* dw) const {
     const int64_t source = sum.source_channels;
     const float* sums = partial + index * panel_size;
-    float* out = finished + index * source * 9 * kLanesOfPanel;
+    float* out = finished + worker * finishedSize();
     for (int64_t i = 0; i < source * kLanesOfPanel; i += kLanes) {
       const int64_t s = i / kLanesOfPanel, lane = i % kLanesOfPanel;
       transformAxes<kTile, 3, Packet, Tiles::weightSums>(
@@ -360,7 +361,7 @@ struct WeightGrad {
   Block block;
   int64_t cuts, group_panels, panel_size, partial_size;
   float* partial;   // [cut][group][panel][kElements][source channel][kPanel]
-  float* finished;  // [group][panel][source channel][3][3][kPanel]
+  float* finished;  // [thread][source channel][3][3][kPanel]
 };
 
 template <int kSide>
@@ -417,7 +418,8 @@ void weightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* 
                  tile == begin);
     }
   });
-  pool.run(sum.group * m.group_panels, [&](int64_t i, int) { m.finishPanel(i, dw); });
+  pool.run(sum.group * m.group_panels,
+           [&](int64_t i, int worker) { m.finishPanel(i, worker, dw); });
 }
 
 int64_t channelsOf(const ConvShape& shape) { return shape.in_channels / shape.group; }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Times a training step of simaqat beside PyTorch's, in alternating pairs, and prints a table.
 
-Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3), the
+Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3),
+libopenblas0-pthread (for vit_small, whose linear layers take a minute a step on the reference BLAS), the
 built program, and ../shared/bench/pytorch_step.py. Two threads, random data; each figure is the median
 of the pairs, each of which is the median of its steps.
 """

@@ -72,8 +72,10 @@ TensorView Executor::viewOf(const Value* value) {
 }
 
 void Executor::buildInstructions() {
-  for (const Node* node : plan_.schedule) {
-    Instruction instruction{node, functionFor(*node), {}, {}};
+  for (size_t i = 0; i < plan_.schedule.size(); ++i) {
+    const Node* node = plan_.schedule[i];
+    std::byte* workspace = arena_.mutableRawData() + plan_.workspace_offsets[i];
+    Instruction instruction{node, functionFor(*node), workspace, {}, {}};
     for (const Value* input : node->inputs()) {
       instruction.inputs.push_back(input == nullptr ? TensorView{} : viewOf(input));
     }
@@ -117,7 +119,7 @@ void Executor::runInstruction(const Instruction& instruction, int64_t step) {
   using Clock = std::chrono::steady_clock;
   const auto begin = times_ == nullptr ? Clock::time_point() : Clock::now();
   instruction.function({*instruction.node, instruction.inputs, instruction.outputs,
-                        arena_.mutableRawData() + plan_.workspace_offset, pool_, seed_, step});
+                        instruction.workspace, pool_, seed_, step});
   if (times_ != nullptr) times_->push_back({instruction.node, begin, Clock::now()});
 }
 

@@ -65,6 +65,7 @@ class Executor {
   struct Instruction {
     const Node* node;
     EvalFunction function;
+    std::byte* workspace;
     std::vector<TensorView> inputs;
     std::vector<TensorView> outputs;
   };

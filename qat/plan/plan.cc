@@ -114,22 +114,26 @@ class Planner {
   }
 
   void place() {
-    int64_t workspace = 0;
-    for (const Node* node : plan_.schedule) {
-      if (node->op().workspace != nullptr) {
-        workspace = std::max(workspace, node->op().workspace(*node, threads_));
-      }
-    }
     std::vector<BufferLifetime> lifetimes;
     for (const Buffer& buffer : buffers_) lifetimes.push_back(buffer.lifetime);
-    lifetimes.push_back({workspace, 0, static_cast<int64_t>(plan_.schedule.size())});
+    std::vector<size_t> steps;  // whose nodes have a workspace, which is behind the buffers
+    for (size_t step = 0; step < plan_.schedule.size(); ++step) {
+      const Node& node = *plan_.schedule[step];
+      if (node.op().workspace == nullptr) continue;
+      const auto at = static_cast<int64_t>(step);
+      lifetimes.push_back({node.op().workspace(node, threads_), at, at});
+      steps.push_back(step);
+    }
     const Placement placement = placeBuffers(lifetimes);
     for (size_t b = 0; b < buffers_.size(); ++b) {
       for (const Value* value : buffers_[b].values) {
         plan_.locations[value] = {Location::Kind::kArena, placement.offsets[b], nullptr};
       }
     }
-    plan_.workspace_offset = placement.offsets.back();
+    plan_.workspace_offsets.assign(plan_.schedule.size(), 0);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      plan_.workspace_offsets[steps[i]] = placement.offsets[buffers_.size() + i];
+    }
     plan_.arena_bytes = placement.arena_bytes;
     plan_.lower_bound_bytes = lowerBound(lifetimes);
   }

@@ -28,7 +28,9 @@ struct Plan {
   std::unordered_map<const Value*, Location> locations;
   // Variables whose next value is in the arena, to be copied when the step is committed.
   std::vector<const Variable*> copies;
-  int64_t workspace_offset = 0;
+  // Of each node of the schedule, where its kernel's scratch memory is: free in front of it and
+  // behind.
+  std::vector<int64_t> workspace_offsets;
   int64_t arena_bytes = 0;
   // The most bytes that live at once: what no placement can go below.
   int64_t lower_bound_bytes = 0;

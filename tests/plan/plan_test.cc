@@ -56,6 +56,31 @@ TEST_CASE("inputs, constants and variables are never overwritten") {
   CHECK(!p.together("b", "d"));
 }
 
+TEST_CASE("scratch memory lives while its node runs") {
+  const Planned p(R"(
+    input %x : float[100, 100]
+    %a = MatMul(%x, %x)
+    %b = Concat(%a, %a, %a, %a) {axis = 0}
+    %c = ReduceSum(%b) {keepdims = 0}
+    %d = Add(%x, %c)
+    %e = MatMul(%d, %d)
+    output y = %e)");
+  for (size_t i = 0; i < p.plan.schedule.size(); ++i) {
+    const Node& node = *p.plan.schedule[i];
+    if (node.op().name != "MatMul") continue;
+    const int64_t scratch = node.op().workspace(node, 1);
+    REQUIRE(scratch > 0);
+    for (const Value* value : {node.input(0), node.output()}) {
+      const Location& at = p.plan.locations.at(value);
+      if (at.kind != Location::Kind::kArena) continue;
+      const int64_t begin = p.plan.workspace_offsets[i];
+      CHECK((at.offset + value->type.bytes() <= begin || begin + scratch <= at.offset));
+    }
+  }
+  // Four matrices and the one they are made of live without any.
+  CHECK(p.plan.arena_bytes == 5 * 40000);
+}
+
 TEST_CASE("what is needed later is not overwritten") {
   const Planned p(R"(
     input %x : float[4]
