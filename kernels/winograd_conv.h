@@ -3,10 +3,10 @@
 // conv.h has the formulas. The products, of all elements of a tile one by one, are panel products
 // over the channels, or over the tiles.
 //
-// Rounding errors are up to twice those of a window sum in float, 9 in 10^7 of the gradient's size:
-// too much for a network of float values (see Sums in conv.h), where nothing else is rounded, and
-// far below what fake quantization rounds. These are for the gradients of fake-quantized values. A
-// sum that would meet an infinity is NaN for all positions of its tile.
+// Rounding errors are up to twice those of a window sum in float, below 1 in 10^6 of the gradient's
+// size: too much for a network of float values (see Sums in conv.h), where nothing else is rounded,
+// and far below what fake quantization rounds. These are for the gradients of fake-quantized
+// values. A sum that would meet an infinity is NaN for all positions of its tile.
 #pragma once
 
 #include <cstddef>
