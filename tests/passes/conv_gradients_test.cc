@@ -26,6 +26,11 @@ Graph gradientsOfConv(const std::string& x, const std::string& w = "%w",
     output dw = %dw)");
 }
 
+void checkResults(const Graph& before, const Graph& after, const std::vector<Tensor>& inputs) {
+  const std::vector<Tensor> expected = run(before, inputs), got = run(after, inputs);
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+}
+
 void check(const Graph& before, size_t joined) {
   Graph after = before.clone();
   joinConvGradients(after);
@@ -34,8 +39,7 @@ void check(const Graph& before, size_t joined) {
   CHECK(countNodes(after, "simaqat::ConvWeightGradient") == 1 - joined);
   const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
                                       randomTensor({3, 8, 5, 5}, 3)};
-  const std::vector<Tensor> expected = run(before, inputs), got = run(after, inputs);
-  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+  checkResults(before, after, inputs);
 }
 
 }  // namespace
@@ -99,8 +103,7 @@ TEST_CASE("a weight's gradient that others need before stays where it is") {
   CHECK(countNodes(after, "simaqat::ConvWeightGradient") == 2);
   const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
                                       randomTensor({3, 4, 5, 5}, 3)};
-  const std::vector<Tensor> expected = run(graph, inputs), got = run(after, inputs);
-  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+  checkResults(graph, after, inputs);
 }
 
 TEST_CASE("gradients of a convolution right behind another are joined, too") {
@@ -122,8 +125,7 @@ TEST_CASE("gradients of a convolution right behind another are joined, too") {
   CHECK(countNodes(after, "simaqat::ConvGradients") == 2);
   const std::vector<Tensor> inputs = {randomTensor({3, 4, 5, 5}, 1), randomTensor({3, 8, 5, 5}, 2),
                                       randomTensor({3, 9, 5, 5}, 3)};
-  const std::vector<Tensor> expected = run(graph, inputs), got = run(after, inputs);
-  for (size_t i = 0; i < expected.size(); ++i) CHECK(got[i].identical(expected[i]));
+  checkResults(graph, after, inputs);
 }
 
 }  // namespace simaqat
