@@ -15,7 +15,10 @@ inline int32_t roundToInteger(float v) {
   return bits - 0x4b400000;
 }
 
-// The code of code * scale.
-inline int32_t codeOfWeight(float value, float scale) { return roundToInteger(value / scale); }
+// The code of code * scale; 0 of a NaN or an infinity, which no code tells.
+inline int32_t codeOfWeight(float value, float scale) {
+  const float quotient = value / scale;
+  return roundToInteger(quotient > -256.0f && quotient < 256.0f ? quotient : 0.0f);
+}
 
 }  // namespace simaqat::kernels
