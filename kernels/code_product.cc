@@ -113,30 +113,44 @@ void multiplyCodes(const CodeProduct& p, CodeSums& sums) {
 namespace avx512vnni {
 namespace {
 
-// 256-bit vectors: this way two instructions go in a cycle, and rows of 8 fill a vector.
-template <int kVectors>
+// Two rows of lanes in a vector, from places that may lie apart.
+SIMAQAT_VNNI inline __m512i loadLanes(const uint32_t* low, const uint32_t* high) {
+  const __m256i lower = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
+  const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high));
+  return _mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(lower), upper, 1);
+}
+
+template <int kPairs>
 SIMAQAT_VNNI void multiplyVectors(const CodeProduct& p, CodeSums& sums) {
-  __m256i sum[kCodeChannels][kVectors];
-  const uint32_t* source[kVectors];
-  for (int v = 0; v < kVectors; ++v) source[v] = p.source + p.start[v];
+  static_assert(2 * kCodeLanes * sizeof(int32_t) == sizeof(__m512i));
+  __m512i sum[kCodeChannels][kPairs];
+  const uint32_t* source[2 * kPairs];
+#pragma GCC unroll 6
+  for (int v = 0; v < 2 * kPairs; ++v) source[v] = p.source + p.start[v];
+#pragma GCC unroll 4
   for (int c = 0; c < kCodeChannels; ++c) {
-    for (int v = 0; v < kVectors; ++v) sum[c][v] = _mm256_setzero_si256();
+#pragma GCC unroll 3
+    for (int v = 0; v < kPairs; ++v) sum[c][v] = _mm512_setzero_si512();
   }
   const uint32_t* w = p.weights;
   for (int64_t k = 0; k < p.taps; ++k, w += kCodeChannels) {
-    __m256i x[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      x[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source[v] + p.offset[k]));
+    const int64_t offset = p.offset[k];
+    __m512i x[kPairs];
+#pragma GCC unroll 3
+    for (int v = 0; v < kPairs; ++v) {
+      x[v] = loadLanes(source[2 * v] + offset, source[2 * v + 1] + offset);
     }
+#pragma GCC unroll 4
     for (int c = 0; c < kCodeChannels; ++c) {
-      const __m256i weight = _mm256_set1_epi32(static_cast<int32_t>(w[c]));
-      for (int v = 0; v < kVectors; ++v) sum[c][v] = _mm256_dpbusd_epi32(sum[c][v], x[v], weight);
+      const __m512i weight = _mm512_set1_epi32(static_cast<int32_t>(w[c]));
+#pragma GCC unroll 3
+      for (int v = 0; v < kPairs; ++v) sum[c][v] = _mm512_dpbusd_epi32(sum[c][v], x[v], weight);
     }
   }
+#pragma GCC unroll 4
   for (int c = 0; c < kCodeChannels; ++c) {
-    for (int v = 0; v < kVectors; ++v) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums[c][v]), sum[c][v]);
-    }
+#pragma GCC unroll 3
+    for (int v = 0; v < kPairs; ++v) _mm512_storeu_si512(sums[c][2 * v], sum[c][v]);
   }
 }
 
@@ -144,11 +158,11 @@ SIMAQAT_VNNI void multiplyVectors(const CodeProduct& p, CodeSums& sums) {
 
 SIMAQAT_VNNI void multiplyCodes(const CodeProduct& p, CodeSums& sums) {
   if (p.vectors > 4) {
-    multiplyVectors<6>(p, sums);
+    multiplyVectors<3>(p, sums);
   } else if (p.vectors > 2) {
-    multiplyVectors<4>(p, sums);
-  } else {
     multiplyVectors<2>(p, sums);
+  } else {
+    multiplyVectors<1>(p, sums);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/matrix_tiles.h"
+#include "kernels/panel_product.h"
 #include "qat/base/error.h"
 
 namespace simaqat::kernels {
@@ -51,33 +52,47 @@ Isa chosenIsa(const char* forced, Isa detected) {
                    forced);
 }
 
+#if defined(__x86_64__)
+namespace {
+
+constexpr KernelTable withVnni(KernelTable table, Isa isa) {
+  table.isa = isa;
+  table.multiplyCodes = avx512vnni::multiplyCodes;
+  return table;
+}
+
+}  // namespace
+#endif
+
 const KernelTable& kernelsOf(Isa isa) {
   static constexpr KernelTable kBaselineTable = {
-      Isa::kBaseline,          baseline::fakeQuantize,  baseline::fakeQuantizeGrad,
-      baseline::quantizeUint8, baseline::quantizeInt8,  baseline::quantizeLine,
-      baseline::minMax,        baseline::multiplyCodes,
+      Isa::kBaseline,
+      baseline::fakeQuantize,
+      baseline::fakeQuantizeGrad,
+      baseline::quantizeUint8,
+      baseline::quantizeInt8,
+      baseline::quantizeLine,
+      baseline::minMax,
+      baseline::multiplyCodes,
+      baseline::multiplyPanel<float>,
+      baseline::multiplyPanel<double>,
   };
 #if defined(__x86_64__)
   static constexpr KernelTable kAvx512Table = {
-      Isa::kAvx512,         avx512::fakeQuantize, avx512::fakeQuantizeGrad, avx512::quantizeUint8,
-      avx512::quantizeInt8, avx512::quantizeLine, avx512::minMax,           baseline::multiplyCodes,
-  };
-  // These kernels multiply no integers: VNNI adds nothing to them.
-  static constexpr KernelTable kAvx512VnniTable = {
-      Isa::kAvx512Vnni,      avx512::fakeQuantize,      avx512::fakeQuantizeGrad,
-      avx512::quantizeUint8, avx512::quantizeInt8,      avx512::quantizeLine,
-      avx512::minMax,        avx512vnni::multiplyCodes,
-  };
-  static constexpr KernelTable kAmxTable = {
-      Isa::kAmx,
+      Isa::kAvx512,
       avx512::fakeQuantize,
       avx512::fakeQuantizeGrad,
       avx512::quantizeUint8,
       avx512::quantizeInt8,
       avx512::quantizeLine,
       avx512::minMax,
-      avx512vnni::multiplyCodes,
+      baseline::multiplyCodes,
+      avx512::multiplyPanel<float>,
+      avx512::multiplyPanel<double>,
   };
+  // Of these kernels, those of floats have no use for VNNI.
+  static constexpr KernelTable kAvx512VnniTable = withVnni(kAvx512Table, Isa::kAvx512Vnni);
+  static constexpr KernelTable kAmxTable = withVnni(kAvx512Table, Isa::kAmx);
   if (isa == Isa::kAmx) return kAmxTable;
   if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
   if (isa == Isa::kAvx512) return kAvx512Table;

@@ -14,6 +14,9 @@
 
 namespace simaqat::kernels {
 
+template <class T>
+struct PanelProduct;
+
 // In ascending order; each includes those before it.
 enum class Isa {
   kBaseline,    // "avx2" on x86-64, "neon" on Arm
@@ -46,6 +49,9 @@ struct KernelTable {
   void (*minMax)(const float* x, int64_t n, float* lo, float* hi);
   // code_product.h
   void (*multiplyCodes)(const CodeProduct& product, CodeSums& sums);
+  // panel_product.h
+  void (*multiplyPanel)(const PanelProduct<float>& product);
+  void (*multiplyPanelInDouble)(const PanelProduct<double>& product);
 };
 
 // The table of one instruction set, for tests; the CPU must have it.

@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "kernels/isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace simaqat::kernels {
+namespace baseline {
 namespace {
 
 // kRows x kVectors sums stay in registers. Where there are fewer rows, the last one is computed
@@ -62,5 +69,92 @@ void multiplyPanel(const PanelProduct<T>& p) {
 }
 template void multiplyPanel(const PanelProduct<float>&);
 template void multiplyPanel(const PanelProduct<double>&);
+
+}  // namespace baseline
+
+#if defined(__x86_64__)
+#define SIMAQAT_AVX512 __attribute__((target("avx512f")))
+namespace avx512 {
+namespace {
+
+SIMAQAT_AVX512 inline __m512 broadcastWide(float v) { return _mm512_set1_ps(v); }
+SIMAQAT_AVX512 inline __m512 loadWide(const float* p) { return _mm512_loadu_ps(p); }
+SIMAQAT_AVX512 inline void storeWide(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
+SIMAQAT_AVX512 inline __m512 multiplyAddWide(__m512 a, __m512 b, __m512 c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+SIMAQAT_AVX512 inline __m512d broadcastWide(double v) { return _mm512_set1_pd(v); }
+SIMAQAT_AVX512 inline __m512d loadWide(const double* p) { return _mm512_loadu_pd(p); }
+SIMAQAT_AVX512 inline void storeWide(double* p, __m512d v) { _mm512_storeu_pd(p, v); }
+SIMAQAT_AVX512 inline __m512d multiplyAddWide(__m512d a, __m512d b, __m512d c) {
+  return _mm512_fmadd_pd(a, b, c);
+}
+
+// A vector is a panel: as many sums as general registers hold rows' addresses. Where there are fewer
+// rows, the last one is computed again and not stored.
+template <int kRows, class T>
+SIMAQAT_AVX512 void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
+  using Vector = decltype(loadWide(p.panel));
+  static_assert(sizeof(Vector) == kPanel<T> * sizeof(T));
+  const T* base[kRows];
+  Vector sum[kRows];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    base[i] = p.source + p.row[first + std::min<int64_t>(i, rows - 1)];
+    sum[i] = broadcastWide(T{0});
+  }
+  const T* panel = p.panel;
+  for (int64_t j = 0; j < p.depth; ++j, panel += kPanel<T>) {
+    const int64_t offset = p.offset[j];
+    const Vector w = loadWide(panel);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      sum[i] = multiplyAddWide(broadcastWide(base[i][offset]), w, sum[i]);
+    }
+  }
+  T* result = p.result + first * p.result_stride;
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    if (i >= rows) break;
+    T* to = result + i * p.result_stride;
+    if (p.adds) sum[i] = loadWide(to) + sum[i];
+    storeWide(to, sum[i]);
+  }
+}
+
+}  // namespace
+
+template <class T>
+SIMAQAT_AVX512 void multiplyPanel(const PanelProduct<T>& p) {
+  if (p.columns <= kPanel<T> / 2) return baseline::multiplyPanel(p);
+  for (int64_t i = 0; i < p.rows;) {
+    const int64_t left = p.rows - i;
+    if (left > 8) {
+      multiplyRows<10>(p, i, std::min<int64_t>(left, 10));
+      i += 10;
+    } else if (left > 4) {
+      multiplyRows<8>(p, i, left);
+      i += 8;
+    } else {
+      multiplyRows<4>(p, i, left);
+      i += 4;
+    }
+  }
+}
+template void multiplyPanel(const PanelProduct<float>&);
+template void multiplyPanel(const PanelProduct<double>&);
+
+}  // namespace avx512
+#undef SIMAQAT_AVX512
+#endif
+
+template <>
+void multiplyPanel(const PanelProduct<float>& product) {
+  kernels().multiplyPanel(product);
+}
+template <>
+void multiplyPanel(const PanelProduct<double>& product) {
+  kernels().multiplyPanelInDouble(product);
+}
 
 }  // namespace simaqat::kernels

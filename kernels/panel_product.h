@@ -44,4 +44,16 @@ struct PanelProduct {
 template <class T>
 void multiplyPanel(const PanelProduct<T>& product);
 
+// The versions in isa.h's table.
+namespace baseline {
+template <class T>
+void multiplyPanel(const PanelProduct<T>& product);
+}
+#if defined(__x86_64__)
+namespace avx512 {
+template <class T>
+void multiplyPanel(const PanelProduct<T>& product);
+}
+#endif
+
 }  // namespace simaqat::kernels
