@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "kernels/channel_loops.h"
 #include "kernels/channel_pieces.h"
 #include "kernels/conv_results.h"
 #include "kernels/isa.h"
@@ -41,42 +42,12 @@ Sums moments(const BatchNormShape& s, const float* x, float shift, int64_t c, in
   return {first.total(), second.total()};
 }
 
-// dy as it is.
-struct WholeGradient {
-  template <class T>
-  T operator()(T dy, T) const {
-    return dy;
-  }
-};
-
-// dy where x lies in a range, else 0.
-struct PassedGradient {
-  float operator()(float dy, float x) const { return (x >= lo) & (x <= hi) ? dy : 0.0f; }
-  Float4 operator()(Float4 dy, Float4 x) const { return (x >= lo) & (x <= hi) ? dy : Float4{}; }
-  float lo, hi;
-};
-
-// pass(dy, x) is the gradient that is summed.
-template <class Pass>
-Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x, const Pass& pass,
-                  float mean, int64_t c, int64_t begin, int64_t end) {
+Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x,
+                  const PassedValues& passed, float mean, int64_t c, int64_t begin, int64_t end) {
   WideSum first, second;
-  const double center = mean;
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
-    int64_t i = row;
-    for (; i + 8 <= row + s.inner; i += 8) {
-      const Float4 x_low = loadFloat4(x + i), x_high = loadFloat4(x + i + 4);
-      const Double4 low = toDouble4(pass(loadFloat4(dy + i), x_low));
-      const Double4 high = toDouble4(pass(loadFloat4(dy + i + 4), x_high));
-      first.add(low, high);
-      second.add(low * (toDouble4(x_low) - center), high * (toDouble4(x_high) - center));
-    }
-    for (; i < row + s.inner; ++i) {
-      const double g = pass(dy[i], x[i]);
-      first.add(g);
-      second.add(g * (x[i] - center));
-    }
+    kernels().addGradients(dy + row, x + row, s.inner, passed, mean, first, second);
   }
   return {first.total(), second.total()};
 }
@@ -86,14 +57,6 @@ struct Line {
   float center = 0;
   float factor = 0;
   float offset = 0;
-};
-
-// And for dx = factor * (dy - mean_dy - (x - center) * slope).
-struct GradientLine {
-  float center = 0;
-  float factor = 0;
-  float mean_dy = 0;
-  float slope = 0;
 };
 
 // Neighbouring channels that are made ready together, in runs of up to so many elements of an image,
@@ -340,18 +303,15 @@ void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, con
         return line;
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
-        const auto pass = passing(c);
+        const PassedValues passed = passing(c);
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
-          for (int64_t i = row; i < row + shape.inner; ++i) {
-            dx[i] = line.factor *
-                    (pass(dy[i], x[i]) - line.mean_dy - (x[i] - line.center) * line.slope);
-          }
+          kernels().lineGradient(dy + row, x + row, shape.inner, passed, line, dx + row);
         }
       });
 }
 
-WholeGradient wholeGradient(int64_t) { return {}; }
+PassedValues wholeGradient(int64_t) { return {}; }
 
 }  // namespace
 
@@ -368,7 +328,7 @@ void batchNormGrad(const BatchNormShape& shape, const float* dy, const float* x,
                    ThreadPool& pool) {
   trainGrad(shape, dy, x, gamma, saved_mean, saved_inv_std, dx, dgamma, dbeta, pool, nothingToDo,
             [&](int64_t c) {
-              return PassedGradient{passed.lo[c], passed.hi[c]};
+              return PassedValues{false, passed.lo[c], passed.hi[c]};
             });
 }
 
@@ -404,11 +364,11 @@ void frozenGrad(const BatchNormShape& shape, const float* dy, const float* x, co
         return line;
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
-        const auto pass = passing(c);
+        const PassedValues passed = passing(c);
         for (int64_t n = begin; n < end; ++n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
           for (int64_t i = row; i < row + shape.inner; ++i) {
-            dx[i] = line.factor * pass(dy[i], x[i]);
+            dx[i] = line.factor * passedValue(dy[i], x[i], passed);
           }
         }
       });
@@ -427,7 +387,7 @@ void batchNormFrozenGrad(const BatchNormShape& shape, const float* dy, const flo
                          const float* var, float eps, float* dx, float* dgamma, float* dbeta,
                          ThreadPool& pool) {
   frozenGrad(shape, dy, x, gamma, mean, var, eps, dx, dgamma, dbeta, pool, [&](int64_t c) {
-    return PassedGradient{passed.lo[c], passed.hi[c]};
+    return PassedValues{false, passed.lo[c], passed.hi[c]};
   });
 }
 

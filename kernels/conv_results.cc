@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "kernels/isa.h"
-#include "kernels/wide_sum.h"
 
 namespace simaqat::kernels {
 namespace {
@@ -17,36 +16,7 @@ void putCodes(ConvCodes& codes, int64_t at, const float* values, int64_t n) {
 
 }  // namespace
 
-void PartialMoments::add(const float* values, int64_t n) {
-  WideSum first, second;
-  Float4 least_low, greatest_low;
-  for (int k = 0; k < 4; ++k) least_low[k] = lo, greatest_low[k] = hi;
-  Float4 least_high = least_low, greatest_high = greatest_low;
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    const Float4 v_low = loadFloat4(values + i), v_high = loadFloat4(values + i + 4);
-    const Double4 low = toDouble4(v_low), high = toDouble4(v_high);
-    first.add(low, high);
-    second.add(low * low, high * high);
-    least_low = v_low < least_low ? v_low : least_low;
-    least_high = v_high < least_high ? v_high : least_high;
-    greatest_low = v_low > greatest_low ? v_low : greatest_low;
-    greatest_high = v_high > greatest_high ? v_high : greatest_high;
-  }
-  for (int k = 0; k < 4; ++k) {
-    lo = std::min({lo, least_low[k], least_high[k]});
-    hi = std::max({hi, greatest_low[k], greatest_high[k]});
-  }
-  for (; i < n; ++i) {
-    const double v = values[i];
-    first.add(v);
-    second.add(v * v);
-    lo = std::min(lo, values[i]);
-    hi = std::max(hi, values[i]);
-  }
-  sum += first.total();
-  squares += second.total();
-}
+void PartialMoments::add(const float* values, int64_t n) { kernels().addMoments(values, n, *this); }
 
 void PartialMoments::add(const PartialMoments& other) {
   sum += other.sum;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/channel_loops.h"
 #include "kernels/elementwise.h"
 #include "kernels/matrix_tiles.h"
 #include "kernels/panel_product.h"
@@ -76,6 +77,9 @@ const KernelTable& kernelsOf(Isa isa) {
       baseline::multiplyCodes,
       baseline::multiplyPanel<float>,
       baseline::multiplyPanel<double>,
+      baseline::addMoments,
+      baseline::addGradients,
+      baseline::lineGradient,
   };
 #if defined(__x86_64__)
   static constexpr KernelTable kAvx512Table = {
@@ -89,6 +93,9 @@ const KernelTable& kernelsOf(Isa isa) {
       baseline::multiplyCodes,
       avx512::multiplyPanel<float>,
       avx512::multiplyPanel<double>,
+      avx512::addMoments,
+      avx512::addGradients,
+      avx512::lineGradient,
   };
   // Of these kernels, those of floats have no use for VNNI.
   static constexpr KernelTable kAvx512VnniTable = withVnni(kAvx512Table, Isa::kAvx512Vnni);

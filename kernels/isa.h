@@ -14,8 +14,12 @@
 
 namespace simaqat::kernels {
 
+struct GradientLine;
+struct PartialMoments;
+struct PassedValues;
 template <class T>
 struct PanelProduct;
+class WideSum;
 
 // In ascending order; each includes those before it.
 enum class Isa {
@@ -52,6 +56,12 @@ struct KernelTable {
   // panel_product.h
   void (*multiplyPanel)(const PanelProduct<float>& product);
   void (*multiplyPanelInDouble)(const PanelProduct<double>& product);
+  // channel_loops.h
+  void (*addMoments)(const float* values, int64_t n, PartialMoments& moments);
+  void (*addGradients)(const float* dy, const float* x, int64_t n, const PassedValues& passed,
+                       double mean, WideSum& first, WideSum& second);
+  void (*lineGradient)(const float* dy, const float* x, int64_t n, const PassedValues& passed,
+                       const GradientLine& line, float* dx);
 };
 
 // The table of one instruction set, for tests; the CPU must have it.

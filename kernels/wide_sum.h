@@ -28,6 +28,13 @@ class WideSum {
     high_ += high;
   }
   void add(double v) { rest_ += v; }
+  // The running sums but the single elements'.
+  Double4 low() const { return low_; }
+  Double4 high() const { return high_; }
+  void set(Double4 low, Double4 high) {
+    low_ = low;
+    high_ = high;
+  }
   double total() const {
     const Double4 lanes = low_ + high_;
     return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]) + rest_;
