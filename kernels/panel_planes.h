@@ -19,6 +19,11 @@ inline int64_t nextNeighbours(const int64_t* position, int64_t p, int64_t count)
   return p;
 }
 
+// A tile takes a short piece out of each plane, and the next tile the piece behind it: too short for
+// the processor to foresee, so that it is asked for in advance.
+inline void expectToRead(const float* p) { __builtin_prefetch(p + kPanelDepth); }
+inline void expectToWrite(float* p) { __builtin_prefetch(p + kPanelDepth, 1); }
+
 // panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
 // behind them.
 inline void packPanel(const float* dy, int64_t plane, int64_t channels, const int64_t* position,
@@ -41,7 +46,9 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const in
       if (p == count) break;
       PacketSquare square;
       for (int64_t c = 0; c < kLanes; ++c) {
-        square.packet[c] = c < some ? load(from + c * plane + position[p]) : broadcast(0.0f);
+        const float* row = from + c * plane + position[p];
+        expectToRead(row);
+        square.packet[c] = c < some ? load(row) : broadcast(0.0f);
       }
       Eigen::internal::ptranspose(square);
       for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
@@ -79,7 +86,9 @@ void storeResults(const T* results, int64_t channels, const int64_t* position, i
       }
       Eigen::internal::ptranspose(square);
       for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
-        store(y + c * plane + position[p], square.packet[c - c0]);
+        float* to = y + c * plane + position[p];
+        expectToWrite(to);
+        store(to, square.packet[c - c0]);
       }
     }
     p += kLanes;
