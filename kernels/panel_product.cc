@@ -90,7 +90,7 @@ SIMAQAT_AVX512 inline __m512d multiplyAddWide(__m512d a, __m512d b, __m512d c) {
   return _mm512_fmadd_pd(a, b, c);
 }
 
-// A vector is a panel: as many sums as general registers hold rows' addresses. Where there are fewer
+// A vector is a panel: 8 sums hide their latency, and general registers hold their rows' addresses. Where there are fewer
 // rows, the last one is computed again and not stored.
 template <int kRows, class T>
 SIMAQAT_AVX512 void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
@@ -129,11 +129,8 @@ SIMAQAT_AVX512 void multiplyPanel(const PanelProduct<T>& p) {
   if (p.columns <= kPanel<T> / 2) return baseline::multiplyPanel(p);
   for (int64_t i = 0; i < p.rows;) {
     const int64_t left = p.rows - i;
-    if (left > 8) {
-      multiplyRows<10>(p, i, std::min<int64_t>(left, 10));
-      i += 10;
-    } else if (left > 4) {
-      multiplyRows<8>(p, i, left);
+    if (left > 4) {
+      multiplyRows<8>(p, i, std::min<int64_t>(left, 8));
       i += 8;
     } else {
       multiplyRows<4>(p, i, left);
