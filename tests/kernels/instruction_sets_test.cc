@@ -1,0 +1,163 @@
+// Loops that exist for several instruction sets give the same bits on all of them (isa.h).
+#include <cmath>
+#include <limits>
+
+#include "kernels/channel_loops.h"
+#include "kernels/isa.h"
+#include "kernels/panel_product.h"
+#include "tests/catch.h"
+#include "tests/kernels/helpers.h"
+
+namespace simaqat::kernels {
+namespace {
+
+std::vector<Isa> available() {
+  std::vector<Isa> all;
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
+    if (isa <= detectedIsa()) all.push_back(isa);
+  }
+  return all;
+}
+
+constexpr int64_t kMostRows = 19;
+constexpr int64_t kMostDepth = 37;
+
+void multiply(const KernelTable& table, const PanelProduct<float>& p) { table.multiplyPanel(p); }
+void multiply(const KernelTable& table, const PanelProduct<double>& p) {
+  table.multiplyPanelInDouble(p);
+}
+
+// Each sum is the chain of fused multiply-adds that panel_product.h tells.
+template <class T>
+void checkPanels() {
+  const std::vector<float> numbers = randomFloats(4000, 3);
+  const std::vector<T> source(numbers.begin(), numbers.begin() + 2000);
+  const std::vector<T> panel(numbers.begin() + 2000, numbers.end());
+  std::vector<int64_t> row, offset;
+  for (int64_t i = 0; i < kMostRows; ++i) row.push_back(i * 29 % 500);
+  for (int64_t j = 0; j < kMostDepth; ++j) offset.push_back(j * j % 1000);
+  for (const Isa isa : available()) {
+    for (int64_t rows = 1; rows <= kMostRows; ++rows) {
+      for (const int64_t depth : {int64_t{0}, int64_t{1}, kMostDepth}) {
+        for (int64_t columns = 1; columns <= kPanel<T>; ++columns) {
+          const bool adds = (rows + columns) % 2 == 0;
+          std::vector<T> result(static_cast<size_t>((rows + 1) * kPanel<T>), T{7});
+          multiply(kernelsOf(isa), {source.data(), row.data(), rows, offset.data(), depth,
+                                    panel.data(), columns, result.data(), kPanel<T>, adds});
+          CAPTURE(isaName(isa), rows, depth, columns);
+          for (int64_t i = 0; i < rows; ++i) {
+            for (int64_t lane = 0; lane < columns; ++lane) {
+              T sum = 0;
+              for (int64_t j = 0; j < depth; ++j) {
+                const auto at = static_cast<size_t>(row[static_cast<size_t>(i)] +
+                                                    offset[static_cast<size_t>(j)]);
+                sum = std::fma(source[at], panel[static_cast<size_t>(j * kPanel<T> + lane)], sum);
+              }
+              const T expected = adds ? T{7} + sum : sum;
+              if (result[static_cast<size_t>(i * kPanel<T> + lane)] != expected) {
+                FAIL("row " << i << ", lane " << lane);
+              }
+            }
+          }
+          for (int64_t lane = 0; lane < kPanel<T>; ++lane) {
+            REQUIRE(result[static_cast<size_t>(rows * kPanel<T> + lane)] == T{7});
+          }
+        }
+      }
+    }
+  }
+}
+
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+const std::vector<int64_t> kLengths = {0, 1, 7, 8, 9, 16, 31, 200};
+
+// Random numbers with what is unusual among them.
+std::vector<float> unusual(int64_t n, uint64_t seed, float special) {
+  std::vector<float> v = randomFloats(n, seed);
+  for (size_t i = 3; i < v.size(); i += 11) v[i] = special;
+  return v;
+}
+
+}  // namespace
+
+TEST_CASE("panel products, on every instruction set") {
+  checkPanels<float>();
+  checkPanels<double>();
+}
+
+TEST_CASE("moments, on every instruction set") {
+  for (const float special : {0.25f, -0.0f, kInfinity, kNan}) {
+    for (const int64_t n : kLengths) {
+      const std::vector<float> v = unusual(n, 5, special);
+      double sum = 0, squares = 0;
+      float lo = kInfinity, hi = -kInfinity;
+      for (const float x : v) {
+        sum += x;
+        squares += static_cast<double>(x) * x;
+        lo = x < lo ? x : lo;
+        hi = x > hi ? x : hi;
+      }
+      PartialMoments baseline;
+      kernelsOf(Isa::kBaseline).addMoments(v.data(), n, baseline);
+      CAPTURE(special, n);
+      CHECK((same(baseline.sum, sum) || std::abs(baseline.sum - sum) < 1e-9));
+      CHECK((same(baseline.squares, squares) || std::abs(baseline.squares - squares) < 1e-9));
+      CHECK(baseline.lo == lo);
+      CHECK(baseline.hi == hi);
+      for (const Isa isa : available()) {
+        PartialMoments moments;
+        kernelsOf(isa).addMoments(v.data(), n, moments);
+        CAPTURE(isaName(isa));
+        CHECK(same(moments.sum, baseline.sum));
+        CHECK(same(moments.squares, baseline.squares));
+        CHECK(moments.lo == baseline.lo);
+        CHECK(std::signbit(moments.lo) == std::signbit(baseline.lo));
+        CHECK(moments.hi == baseline.hi);
+        CHECK(std::signbit(moments.hi) == std::signbit(baseline.hi));
+      }
+    }
+  }
+}
+
+TEST_CASE("BatchNormalization's gradient, on every instruction set") {
+  const PassedValues ranges[] = {{}, {false, -0.5f, 0.75f}, {false, kNan, kNan}};
+  const GradientLine line{0.1f, 1.3f, -0.02f, 0.4f};
+  constexpr double kMean = 0.125;
+  for (const float special : {0.75f, kInfinity, kNan}) {
+    for (const int64_t n : kLengths) {
+      for (const PassedValues& passed : ranges) {
+        const std::vector<float> x = unusual(n, 6, special), dy = unusual(n, 7, -0.0f);
+        double sum = 0, product = 0;
+        std::vector<float> expected(x.size());
+        for (size_t i = 0; i < x.size(); ++i) {
+          const bool counts = passed.all || (x[i] >= passed.lo && x[i] <= passed.hi);
+          const float gradient = counts ? dy[i] : 0.0f;
+          sum += gradient;
+          product += gradient * (x[i] - kMean);
+          expected[i] =
+              line.factor * (gradient - line.mean_dy - (x[i] - line.center) * line.slope);
+        }
+        WideSum first, second;
+        kernelsOf(Isa::kBaseline).addGradients(dy.data(), x.data(), n, passed, kMean, first, second);
+        CAPTURE(special, n, passed.all, passed.lo);
+        CHECK((same(first.total(), sum) || std::abs(first.total() - sum) < 1e-9));
+        CHECK((same(second.total(), product) || std::abs(second.total() - product) < 1e-9));
+        for (const Isa isa : available()) {
+          WideSum own_first, own_second;
+          kernelsOf(isa).addGradients(dy.data(), x.data(), n, passed, kMean, own_first, own_second);
+          std::vector<float> dx = dy;
+          kernelsOf(isa).lineGradient(dx.data(), x.data(), n, passed, line, dx.data());
+          CAPTURE(isaName(isa));
+          CHECK(same(own_first.total(), first.total()));
+          CHECK(same(own_second.total(), second.total()));
+          for (size_t i = 0; i < dx.size(); ++i) REQUIRE(same(dx[i], expected[i]));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace simaqat::kernels
