@@ -81,7 +81,7 @@ struct WindowSumMemory {
     tap_offsets = memory.take<int64_t>(all_taps);
     weights = memory.take<T>(all_weights);
     positions = memory.take<int64_t>(threads * 2 * positions_size);
-    results = memory.take<T>(threads * kPositions * kPanel<T>);
+    results = memory.take<T>(threads * kPanelsTogether * kPositions * kPanel<T>);
     buffers = memory.take<T>(threads * buffer_size);
   }
   Workspace memory;
@@ -90,7 +90,7 @@ struct WindowSumMemory {
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [sum][group][panel][taps][kPanel]
   int64_t* positions;    // [thread][in the buffer, in the target][positions_size]
-  T* results;            // [thread][kPositions][kPanel]
+  T* results;            // [thread][kPanelsTogether][kPositions][kPanel]
   T* buffers;            // [thread][buffer_size]
 };
 
@@ -120,26 +120,35 @@ void runGroup(const WindowSum& sum, const WindowSumArrays<T>& arrays, int64_t gr
   const int64_t taps = sum.taps();
   for (int64_t p = 0; p < positions; p += kPositions) {
     const int64_t count = std::min(kPositions, positions - p);
-    for (int64_t panel = 0; panel < group_panels; ++panel) {
-      const int64_t in_group = panel * kPanel<T>;
-      const int64_t channel = group * sum.target_channels + in_group;
-      const int64_t channels = std::min(kPanel<T>, sum.target_channels - in_group);
-      T start[kPanel<T>] = {};
-      if (arrays.bias != nullptr) {
-        std::copy_n(arrays.bias + channel, channels, start);
-      }
-      for (int64_t i = 0; i < count; ++i) {
-        std::copy_n(start, kPanel<T>, memory.results + i * kPanel<T>);
+    for (int64_t panel = 0; panel < group_panels; panel += panelsTogether()) {
+      const int64_t some = std::min(panelsTogether(), group_panels - panel);
+      const int64_t channel = group * sum.target_channels + panel * kPanel<T>;
+      const int64_t end = (group + 1) * sum.target_channels;
+      constexpr int64_t kResults = kPositions * kPanel<T>;
+      const auto channels = [&](int64_t i) {
+        return std::min(kPanel<T>, end - channel - i * kPanel<T>);
+      };
+      for (int64_t i = 0; i < some; ++i) {
+        T start[kPanel<T>] = {};
+        if (arrays.bias != nullptr) {
+          std::copy_n(arrays.bias + channel + i * kPanel<T>, channels(i), start);
+        }
+        for (int64_t k = 0; k < count; ++k) {
+          std::copy_n(start, kPanel<T>, memory.results + i * kResults + k * kPanel<T>);
+        }
       }
       const T* weights = arrays.weights + (group * group_panels + panel) * taps * kPanel<T>;
       for (int64_t k = 0; k < taps; k += kPanelDepth) {
         multiplyPanel(PanelProduct<T>{memory.buffer, memory.positions.source + p, count,
                                       arrays.tap_offsets + k, std::min(kPanelDepth, taps - k),
-                                      weights + k * kPanel<T>, channels, memory.results,
-                                      kPanel<T>});
+                                      weights + k * kPanel<T>, channels(some - 1), memory.results,
+                                      kPanel<T>, true, some, taps * kPanel<T>, kResults});
       }
-      storeResults(memory.results, channels, memory.positions.target + p, count,
-                   arrays.target + channel * sum.targetPlane(), sum.targetPlane());
+      for (int64_t i = 0; i < some; ++i) {
+        storeResults(memory.results + i * kResults, channels(i), memory.positions.target + p, count,
+                     arrays.target + (channel + i * kPanel<T>)*sum.targetPlane(),
+                     sum.targetPlane());
+      }
     }
   }
 }
@@ -188,7 +197,7 @@ void runWindowSums(const Sums& sums, const float* source, const float* w,
     WindowSumArrays<T> arrays = all;
     int64_t* const table = m.positions + worker * 2 * m.positions_size;
     const TileMemory<T> memory{{table, table + m.positions_size},
-                               m.results + worker * kPositions * kPanel<T>,
+                               m.results + worker * kPanelsTogether * kPositions * kPanel<T>,
                                m.buffers + worker * m.buffer_size};
     sums([&](const WindowSum& sum) {
       const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);

@@ -32,10 +32,12 @@ struct GradsMemory {
     partial = memory.take<float>(plan.cuts * plan.partial_size);
     positions = memory.take<int64_t>(threads * kTables * plan.tiling.positions());
     packed = memory.take<float>(threads * panels_size);
-    results = memory.take<float>(threads * kPositions * kPanel<float>);
+    results = memory.take<float>(threads * kResults);
     buffers = memory.take<float>(threads * plan.tiling.bufferSize());
   }
   static constexpr int64_t kTables = 3;
+  static constexpr int64_t kResultsOfPanel = kPositions * kPanel<float>;
+  static constexpr int64_t kResults = kPanelsTogether * kResultsOfPanel;
 
   Workspace memory;
   int64_t channels;  // of dy
@@ -47,7 +49,7 @@ struct GradsMemory {
   float* partial;         // [cut][sums]
   int64_t* positions;     // [thread][in the buffer, in dy, in dx][positions of a tile]
   float* packed;          // [thread][panel of dy's channels][kPositions][kPanel]
-  float* results;         // [thread][kPositions][kPanel]
+  float* results;         // [thread][kPanelsTogether][kPositions][kPanel]
   float* buffers;         // [thread][a tile's buffer]
 };
 
@@ -84,38 +86,44 @@ struct TileGrads {
   // Packs dy at positions [p, p + count), and adds their part of dw's sums.
   void addWeightGrad(int64_t p, int64_t count) const {
     const int64_t plane = plan.sum.targetPlane();
-    for (int64_t block = 0; block < plan.group_panels; ++block) {
-      const int64_t channel = block * kPanel<float>;
-      PanelProduct<float> product{};
-      product.source = buffer;
-      product.row = memory.tap_offset;
-      product.rows = plan.channels;
-      product.offset = positions.source + p;
-      product.depth = count;
-      product.columns = std::min(kPanel<float>, memory.channels - channel);
-      product.result = partial + plan.panelSums(0, block);
-      product.result_stride = kPanel<float>;
-      float* panel = packed + block * kPositions * kPanel<float>;
-      packPanel(dy + channel * plane, plane, product.columns, positions.target + p, count, panel);
-      product.panel = panel;
-      multiplyPanel(product);
+    constexpr int64_t kPacked = kPositions * kPanel<float>;
+    for (int64_t block = 0; block < plan.group_panels; block += panelsTogether()) {
+      const int64_t some = std::min(panelsTogether(), plan.group_panels - block);
+      const auto channels = [&](int64_t i) {
+        return std::min(kPanel<float>, memory.channels - (block + i) * kPanel<float>);
+      };
+      for (int64_t i = 0; i < some; ++i) {
+        packPanel(dy + (block + i) * kPanel<float> * plane, plane, channels(i),
+                  positions.target + p, count, packed + (block + i) * kPacked);
+      }
+      multiplyPanel(PanelProduct<float>{buffer, memory.tap_offset, plan.channels,
+                                        positions.source + p, count, packed + block * kPacked,
+                                        channels(some - 1), partial + plan.panelSums(0, block),
+                                        kPanel<float>, true, some, kPacked, plan.panelSums(0, 1)});
     }
   }
 
   // dx at these positions, from what was packed.
   void putInputGrad(int64_t p, int64_t count) const {
     const int64_t plane = plan.sum.sourcePlane();
-    for (int64_t first = 0; first < plan.channels; first += kPanel<float>) {
-      const int64_t channels = std::min(kPanel<float>, plan.channels - first);
-      const float* weights = memory.weights + first * memory.channels;
-      std::fill_n(results, count * kPanel<float>, 0.0f);
+    const int64_t panels = kernels::panels<float>(plan.channels);
+    for (int64_t panel = 0; panel < panels; panel += panelsTogether()) {
+      const int64_t some = std::min(panelsTogether(), panels - panel);
+      const auto channels = [&](int64_t i) {
+        return std::min(kPanel<float>, plan.channels - (panel + i) * kPanel<float>);
+      };
+      const int64_t panel_weights = memory.channels * kPanel<float>;
       for (int64_t k = 0; k < memory.channels; k += kPanelDepth) {
-        multiplyPanel(PanelProduct<float>{packed, memory.panel_row, count, memory.panel_offset + k,
-                                          std::min(kPanelDepth, memory.channels - k),
-                                          weights + k * kPanel<float>, channels, results,
-                                          kPanel<float>});
+        multiplyPanel(PanelProduct<float>{
+            packed, memory.panel_row, count, memory.panel_offset + k,
+            std::min(kPanelDepth, memory.channels - k),
+            memory.weights + panel * panel_weights + k * kPanel<float>, channels(some - 1), results,
+            kPanel<float>, k > 0, some, panel_weights, GradsMemory::kResultsOfPanel});
       }
-      storeResults(results, channels, dx_positions + p, count, dx + first * plane, plane);
+      for (int64_t i = 0; i < some; ++i) {
+        storeResults(results + i * GradsMemory::kResultsOfPanel, channels(i), dx_positions + p,
+                     count, dx + (panel + i) * kPanel<float> * plane, plane);
+      }
     }
   }
 };
@@ -161,7 +169,7 @@ void grads(const ConvShape& shape, const Source& x, const float* dy, const float
                           dy,
                           dx,
                           m.packed + worker * m.panels_size,
-                          m.results + worker * kPositions * kPanel<float>,
+                          m.results + worker * GradsMemory::kResults,
                           partial,
                           {table, table + tiling.positions()},
                           dx_positions};

@@ -21,14 +21,17 @@ struct WeightGradMemory {
     tap_offset = memory.take<int64_t>(plan.channels * plan.sum.kernelSize());
     partial = memory.take<float>(plan.cuts * plan.partial_size);
     positions = memory.take<int64_t>(threads * 2 * plan.tiling.positions());
-    panels = memory.take<float>(threads * kPanelDepth * kPanel<float>);
+    panels = memory.take<float>(threads * kPanels);
     buffers = memory.take<float>(threads * plan.tiling.bufferSize());
   }
+  static constexpr int64_t kPanelSize = kPanelDepth * kPanel<float>;
+  static constexpr int64_t kPanels = kPanelsTogether * kPanelSize;
+
   Workspace memory;
   int64_t* tap_offset;
   float* partial;      // [cut][sums]
   int64_t* positions;  // [thread][in the buffer, in the target][positions of a tile]
-  float* panels;       // [thread][kPanelDepth][kPanel]
+  float* panels;       // [thread][kPanelsTogether][kPanelDepth][kPanel]
   float* buffers;      // [thread][a tile's buffer]
 };
 
@@ -40,29 +43,28 @@ struct TileWork {
   int64_t taps;
   TilePositions positions;
   int64_t count;
-  float* panel;
+  float* panels;
 };
 
 void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, int64_t first_tap,
              float* partial) {
   const int64_t plane = plan.sum.targetPlane();
-  for (int64_t block = 0; block < plan.group_panels; ++block) {
-    const int64_t channel = block * kPanel<float>;
-    const int64_t channels = std::min(kPanel<float>, plan.sum.target_channels - channel);
+  constexpr int64_t kPanelSize = WeightGradMemory::kPanelSize;
+  for (int64_t block = 0; block < plan.group_panels; block += panelsTogether()) {
+    const int64_t some = std::min(panelsTogether(), plan.group_panels - block);
+    const auto channels = [&](int64_t i) {
+      return std::min(kPanel<float>, plan.sum.target_channels - (block + i) * kPanel<float>);
+    };
     for (int64_t p = 0; p < work.count; p += kPanelDepth) {
-      PanelProduct<float> product{};
-      product.source = work.buffer;
-      product.row = work.tap_offset;
-      product.rows = work.taps;
-      product.offset = work.positions.source + p;
-      product.depth = std::min(kPanelDepth, work.count - p);
-      product.panel = work.panel;
-      product.columns = channels;
-      product.result = partial + plan.panelSums(group, block) + first_tap * kPanel<float>;
-      product.result_stride = kPanel<float>;
-      packPanel(work.dy + channel * plane, plane, channels, work.positions.target + p,
-                product.depth, work.panel);
-      multiplyPanel(product);
+      const int64_t depth = std::min(kPanelDepth, work.count - p);
+      for (int64_t i = 0; i < some; ++i) {
+        packPanel(work.dy + (block + i) * kPanel<float> * plane, plane, channels(i),
+                  work.positions.target + p, depth, work.panels + i * kPanelSize);
+      }
+      multiplyPanel(PanelProduct<float>{
+          work.buffer, work.tap_offset, work.taps, work.positions.source + p, depth, work.panels,
+          channels(some - 1), partial + plan.panelSums(group, block) + first_tap * kPanel<float>,
+          kPanel<float>, true, some, kPanelSize, plan.panelSums(0, 1)});
     }
   }
 }
@@ -119,7 +121,7 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
                    channels, buffer);
         const TileWork work{
             buffer, dy + g * sum.target_channels * sum.targetPlane(), m.tap_offset, taps, positions,
-            count,  m.panels + worker * kPanelDepth * kPanel<float>};
+            count,  m.panels + worker * WeightGradMemory::kPanels};
         addTile(plan, work, g, first_tap, partial);
       }
     }

@@ -40,13 +40,13 @@ struct GemmMemory {
       : memory(workspace) {
     row = memory.take<int64_t>(m);
     offset = memory.take<int64_t>(plan.depth);
-    panels = memory.take<float>(threads * plan.depth * kPanel<float>);
+    panels = memory.take<float>(threads * kPanelsTogether * plan.depth * kPanel<float>);
     results = memory.take<float>(threads * plan.rows * kPanel<float>);
   }
   Workspace memory;
   int64_t* row;     // [m], where rows of op(A) begin
   int64_t* offset;  // [depth], where columns of op(A) lie in a row
-  float* panels;    // [thread][depth][kPanel]
+  float* panels;    // [thread][kPanelsTogether][depth][kPanel]
   float* results;   // [thread][rows of a tile][kPanel], for a panel that is not full
 };
 
@@ -70,8 +70,8 @@ void scaleRows(int64_t rows, int64_t columns, float beta, float* c, int64_t stri
   }
 }
 
-// Adds a panel's columns to C, or puts them there, where a panel is full directly.
-void addPanel(PanelProduct<float> product, float* c, int64_t stride, float* results) {
+// Adds panels' columns to C, or puts them there, those of full panels directly.
+void addPanels(PanelProduct<float> product, float* c, int64_t stride, float* results) {
   if (product.columns == kPanel<float>) {
     product.result = c;
     product.result_stride = stride;
@@ -102,12 +102,15 @@ struct Gemm {
     const int64_t row = tile % plan.row_tiles * plan.rows;
     const int64_t first_column = tile / plan.row_tiles * plan.columns;
     const int64_t end_column = std::min(n, first_column + plan.columns);
-    float* panel = memory.panels + worker * plan.depth * kPanel<float>;
+    const int64_t panel_size = plan.depth * kPanel<float>;
+    float* panel = memory.panels + worker * kPanelsTogether * panel_size;
     PanelProduct<float> product{};
     product.row = memory.row + row;
     product.rows = std::min(plan.rows, m - row);
     product.offset = memory.offset;
     product.panel = panel;
+    product.panel_stride = panel_size;
+    product.panel_results = kPanel<float>;
     if (beta != 0 || k == 0) {
       scaleRows(product.rows, end_column - first_column, beta, c + row * n + first_column, n);
     }
@@ -115,11 +118,18 @@ struct Gemm {
       product.source = a + begin * (trans_a ? m : 1);
       product.depth = std::min(plan.depth, k - begin);
       product.adds = beta != 0 || begin > 0;
-      for (int64_t column = first_column; column < end_column; column += kPanel<float>) {
+      for (int64_t column = first_column; column < end_column;) {
+        // Full panels go together.
+        product.panels = std::min(panelsTogether(), (end_column - column) / kPanel<float>);
+        product.panels = std::max<int64_t>(product.panels, 1);
         product.columns = std::min(kPanel<float>, end_column - column);
-        packPanel(trans_b, n, k, alpha, b, begin, product.depth, column, product.columns, panel);
-        addPanel(product, c + row * n + column, n,
-                 memory.results + worker * plan.rows * kPanel<float>);
+        for (int64_t i = 0; i < product.panels; ++i) {
+          packPanel(trans_b, n, k, alpha, b, begin, product.depth, column + i * kPanel<float>,
+                    product.columns, panel + i * panel_size);
+        }
+        addPanels(product, c + row * n + column, n,
+                  memory.results + worker * plan.rows * kPanel<float>);
+        column += product.panels * kPanel<float>;
       }
     }
   }

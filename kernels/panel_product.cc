@@ -9,6 +9,20 @@
 #endif
 
 namespace simaqat::kernels {
+namespace {
+
+// The panels [first, first + count) alone.
+template <class T>
+PanelProduct<T> panelsOf(PanelProduct<T> p, int64_t first, int64_t count) {
+  if (first + count < p.panels) p.columns = kPanel<T>;
+  p.panels = count;
+  p.panel += first * p.panel_stride;
+  p.result += first * p.panel_results;
+  return p;
+}
+
+}  // namespace
+
 namespace baseline {
 namespace {
 
@@ -47,11 +61,9 @@ void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
   }
 }
 
-}  // namespace
-
 // 12 sums and their operands fill the 16 registers of AVX2; 8 are enough to hide their latency.
 template <class T>
-void multiplyPanel(const PanelProduct<T>& p) {
+void multiplyOne(const PanelProduct<T>& p) {
   const bool is_half = p.columns <= kPanel<T> / 2;
   for (int64_t i = 0; i < p.rows;) {
     const int64_t left = p.rows - i;
@@ -66,6 +78,13 @@ void multiplyPanel(const PanelProduct<T>& p) {
       i += 4;
     }
   }
+}
+
+}  // namespace
+
+template <class T>
+void multiplyPanel(const PanelProduct<T>& p) {
+  for (int64_t i = 0; i < p.panels; ++i) multiplyOne(panelsOf(p, i, 1));
 }
 template void multiplyPanel(const PanelProduct<float>&);
 template void multiplyPanel(const PanelProduct<double>&);
@@ -90,35 +109,58 @@ SIMAQAT_AVX512 inline __m512d multiplyAddWide(__m512d a, __m512d b, __m512d c) {
   return _mm512_fmadd_pd(a, b, c);
 }
 
-// A vector is a panel: 8 sums hide their latency, and general registers hold their rows' addresses. Where there are fewer
+// A vector is a panel. 8 rows' addresses fit into general registers, and their sums hide each
+// other's latency. An element of the source is read once for all panels. Where there are fewer
 // rows, the last one is computed again and not stored.
-template <int kRows, class T>
+template <int kRows, int kPanels, class T>
 SIMAQAT_AVX512 void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
   using Vector = decltype(loadWide(p.panel));
   static_assert(sizeof(Vector) == kPanel<T> * sizeof(T));
   const T* base[kRows];
-  Vector sum[kRows];
-#pragma GCC unroll 16
+  Vector sum[kRows][kPanels];
+#pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
     base[i] = p.source + p.row[first + std::min<int64_t>(i, rows - 1)];
-    sum[i] = broadcastWide(T{0});
+#pragma GCC unroll 2
+    for (int v = 0; v < kPanels; ++v) sum[i][v] = broadcastWide(T{0});
   }
   const T* panel = p.panel;
   for (int64_t j = 0; j < p.depth; ++j, panel += kPanel<T>) {
     const int64_t offset = p.offset[j];
-    const Vector w = loadWide(panel);
-#pragma GCC unroll 16
+    Vector w[kPanels];
+#pragma GCC unroll 2
+    for (int v = 0; v < kPanels; ++v) w[v] = loadWide(panel + v * p.panel_stride);
+#pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      sum[i] = multiplyAddWide(broadcastWide(base[i][offset]), w, sum[i]);
+      const Vector x = broadcastWide(base[i][offset]);
+#pragma GCC unroll 2
+      for (int v = 0; v < kPanels; ++v) sum[i][v] = multiplyAddWide(x, w[v], sum[i][v]);
     }
   }
   T* result = p.result + first * p.result_stride;
-#pragma GCC unroll 16
+#pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
     if (i >= rows) break;
-    T* to = result + i * p.result_stride;
-    if (p.adds) sum[i] = loadWide(to) + sum[i];
-    storeWide(to, sum[i]);
+#pragma GCC unroll 2
+    for (int v = 0; v < kPanels; ++v) {
+      T* to = result + i * p.result_stride + v * p.panel_results;
+      if (p.adds) sum[i][v] = loadWide(to) + sum[i][v];
+      storeWide(to, sum[i][v]);
+    }
+  }
+}
+
+template <int kPanels, class T>
+SIMAQAT_AVX512 void multiplyTogether(const PanelProduct<T>& p) {
+  for (int64_t i = 0; i < p.rows;) {
+    const int64_t left = p.rows - i;
+    if (left > 4) {
+      multiplyRows<8, kPanels>(p, i, std::min<int64_t>(left, 8));
+      i += 8;
+    } else {
+      multiplyRows<4, kPanels>(p, i, left);
+      i += 4;
+    }
   }
 }
 
@@ -126,15 +168,17 @@ SIMAQAT_AVX512 void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_
 
 template <class T>
 SIMAQAT_AVX512 void multiplyPanel(const PanelProduct<T>& p) {
-  if (p.columns <= kPanel<T> / 2) return baseline::multiplyPanel(p);
-  for (int64_t i = 0; i < p.rows;) {
-    const int64_t left = p.rows - i;
-    if (left > 4) {
-      multiplyRows<8>(p, i, std::min<int64_t>(left, 8));
-      i += 8;
+  for (int64_t i = 0; i < p.panels;) {
+    if (p.panels - i >= kPanelsTogether) {
+      multiplyTogether<kPanelsTogether>(panelsOf(p, i, kPanelsTogether));
+      i += kPanelsTogether;
+      continue;
+    }
+    const PanelProduct<T> last = panelsOf(p, i++, 1);
+    if (last.columns <= kPanel<T> / 2) {
+      baseline::multiplyPanel(last);
     } else {
-      multiplyRows<4>(p, i, left);
-      i += 4;
+      multiplyTogether<1>(last);
     }
   }
 }
@@ -144,6 +188,8 @@ template void multiplyPanel(const PanelProduct<double>&);
 }  // namespace avx512
 #undef SIMAQAT_AVX512
 #endif
+
+int64_t panelsTogether() { return kernels().isa >= Isa::kAvx512 ? kPanelsTogether : 1; }
 
 template <>
 void multiplyPanel(const PanelProduct<float>& product) {

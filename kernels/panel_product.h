@@ -26,8 +26,10 @@ constexpr int64_t kPanelDepth = 256;
 
 // result[i * result_stride + lane] += sum over j in [0, depth) of
 //     source[row[i] + offset[j]] * panel[j * kPanel + lane]
-// for i in [0, rows) and the lanes of a panel, of which those behind `columns` may be left out. A
-// sum starts from zero and is one chain of fused multiply-adds in the order of j.
+// for i in [0, rows) and the lanes of a panel, and the same for each further panel, panel_stride
+// behind the one before, with results panel_results behind its. Of the last panel, lanes behind
+// `columns` may be left out. A sum starts from zero and is one chain of fused multiply-adds in the
+// order of j.
 template <class T>
 struct PanelProduct {
   const T* source;
@@ -40,7 +42,13 @@ struct PanelProduct {
   T* result;
   int64_t result_stride;
   bool adds = true;
+  int64_t panels = 1;
+  int64_t panel_stride = 0, panel_results = 0;
 };
+// Panels that are multiplied together at most, and those that are worth it on this processor:
+// without registers for them, what they take of the cache only costs.
+constexpr int64_t kPanelsTogether = 2;
+int64_t panelsTogether();
 template <class T>
 void multiplyPanel(const PanelProduct<T>& product);
 

@@ -41,7 +41,7 @@ struct SourceBlock {
     channel = memory.take<int64_t>(tiling.channels);
     positions = memory.take<int64_t>(threads * 2 * kPositions * tiles);
     panels = memory.take<float>(threads * kPositions * tiles * kLanesOfPanel);
-    elements = memory.take<float>(threads * kElements * panelsOfElement());
+    elements = memory.take<float>(threads * kPanelsTogether * panelElements());
     buffers = memory.take<float>(threads * buffer_size);
     transformed = memory.take<float>(threads * kElements * elementSize());
   }
@@ -85,6 +85,7 @@ struct SourceBlock {
   // the same lines of the cache.
   static constexpr int64_t kApart = 32;
   int64_t elementSize() const { return tiling.channels * stride + kApart; }
+  int64_t panelElements() const { return kElements * panelsOfElement(); }
   int64_t panelsOfElement() const { return tiling.positions() * kLanesOfPanel + kApart; }
   // [channels][stride] of an element.
   float* of(int worker, int64_t element) const {
@@ -99,8 +100,10 @@ struct SourceBlock {
   float* panelOf(int worker) const {
     return panels + worker * kPositions * tiling.positions() * kLanesOfPanel;
   }
-  // A panel for each element and tile.
-  float* elementsOf(int worker) const { return elements + worker * kElements * panelsOfElement(); }
+  // A panel for each element and tile, and as much for each of the panels that are done together.
+  float* elementsOf(int worker) const {
+    return elements + worker * kPanelsTogether * panelElements();
+  }
 
   Tiling tiling;   // of tiles
   Tiling layout;   // of positions, and of the buffer
@@ -110,7 +113,7 @@ struct SourceBlock {
   int64_t* channel;    // [channels]
   int64_t* positions;  // [thread][in the buffer, in the target][positions]
   float* panels;       // [thread][positions][kPanel]
-  float* elements;     // [thread][kElements][tiles][kPanel]
+  float* elements;     // [thread][kPanelsTogether][kElements][tiles][kPanel]
   float* buffers;      // [thread][a block's buffer]
   float* transformed;  // [thread][kElements][channels][stride]
 };
@@ -196,33 +199,36 @@ struct InputGrad {
     }
   }
 
-  // dx of one panel's channels at the positions of `range`.
-  void finishPanel(const TileRange& tile_range, const TileRange& range, int64_t channels,
-                   const float* panel, int worker, int64_t count, float* dx) const {
+  int64_t channelsOfPanel(int64_t panel) const {
+    return std::min(kLanesOfPanel, sum.target_channels - panel * kLanesOfPanel);
+  }
+
+  // dx of `some` panels' channels at the positions of `range`, from their weights.
+  void finishPanels(const TileRange& tile_range, const TileRange& range, int64_t first,
+                    int64_t some, const float* panel, int worker, int64_t count, float* dx) const {
     const TilePanels<kSide> panels(tile_range, range);
-    const int64_t all = panels.count();
     float* sums = block.elementsOf(worker);
     for (int64_t e = 0; e < kElements; ++e) {
-      PanelProduct<float> product{block.of(worker, e),
-                                  block.tile,
-                                  all,
-                                  nullptr,
-                                  0,
-                                  nullptr,
-                                  channels,
-                                  sums + e * block.panelsOfElement(),
-                                  kLanesOfPanel};
       for (int64_t s = 0; s < sum.source_channels; s += kDepth) {
-        product.offset = block.channel + s;
-        product.depth = std::min(kDepth, sum.source_channels - s);
-        product.panel = panel + (e * sum.source_channels + s) * kLanesOfPanel;
-        product.adds = s > 0;
-        multiplyPanel(product);
+        multiplyPanel(PanelProduct<float>{
+            block.of(worker, e), block.tile, panels.count(), block.channel + s,
+            std::min(kDepth, sum.source_channels - s),
+            panel + (e * sum.source_channels + s) * kLanesOfPanel,
+            channelsOfPanel(first + some - 1), sums + e * block.panelsOfElement(), kLanesOfPanel,
+            s > 0, some, panel_size, block.panelElements()});
       }
     }
-    float* results = block.panelOf(worker);
-    const int64_t size = block.panelsOfElement();
-    const int64_t row_stride = panels.rowStride();
+    for (int64_t i = 0; i < some; ++i) {
+      turnSums(panels, sums + i * block.panelElements(), block.panelOf(worker));
+      storeResults(block.panelOf(worker), channelsOfPanel(first + i),
+                   block.positionsOfWorker(worker).target, count,
+                   dx + i * kLanesOfPanel * sum.targetPlane(), sum.targetPlane());
+    }
+  }
+
+  // Positions of a panel from the sums of its elements.
+  void turnSums(const TilePanels<kSide>& panels, const float* sums, float* results) const {
+    const int64_t size = block.panelsOfElement(), row_stride = panels.rowStride();
     panels.forEach([&](int64_t t, int64_t at, int64_t rows, int64_t columns) {
       for (int64_t c0 = 0; c0 < kLanesOfPanel; c0 += kLanes) {
         const float* from = sums + t * kLanesOfPanel + c0;
@@ -234,8 +240,6 @@ struct InputGrad {
             });
       }
     });
-    storeResults(results, channels, block.positionsOfWorker(worker).target, count, dx,
-                 sum.targetPlane());
   }
 
   WindowSum sum, tiles;
@@ -297,31 +301,26 @@ struct WeightGrad {
     const int64_t all = panels.count();
     const int64_t plane = sum.targetPlane();
     const int64_t* positions = block.positionsOfWorker(worker).target;
-    for (int64_t panel = 0; panel < group_panels; ++panel) {
-      const int64_t first = panel * kLanesOfPanel;
-      const int64_t some = std::min(kLanesOfPanel, sum.target_channels - first);
-      float* gradient = block.panelOf(worker);
-      packPanel(dy + first * plane, plane, some, positions,
-                range.images * range.rows * range.columns, gradient);
-      float* transformed = block.elementsOf(worker);
-      transformGradients(panels, gradient, transformed);
+    float* transformed = block.elementsOf(worker);
+    for (int64_t panel = 0; panel < group_panels; panel += panelsTogether()) {
+      const int64_t together = std::min(panelsTogether(), group_panels - panel);
+      const auto channels = [&](int64_t i) {
+        return std::min(kLanesOfPanel, sum.target_channels - (panel + i) * kLanesOfPanel);
+      };
+      for (int64_t i = 0; i < together; ++i) {
+        float* gradient = block.panelOf(worker);
+        packPanel(dy + (panel + i) * kLanesOfPanel * plane, plane, channels(i), positions,
+                  range.images * range.rows * range.columns, gradient);
+        transformGradients(panels, gradient, transformed + i * block.panelElements());
+      }
       for (int64_t e = 0; e < kElements; ++e) {
-        PanelProduct<float> product{
-            block.of(worker, e),
-            block.channel,
-            count,
-            nullptr,
-            0,
-            nullptr,
-            some,
-            sums + panel * panel_size + (e * sum.source_channels + channel) * kLanesOfPanel,
-            kLanesOfPanel};
         for (int64_t t = 0; t < all; t += kPanelDepth) {
-          product.offset = block.tile + t;
-          product.depth = std::min(kPanelDepth, all - t);
-          product.panel = transformed + e * block.panelsOfElement() + t * kLanesOfPanel;
-          product.adds = !is_first || t > 0;
-          multiplyPanel(product);
+          multiplyPanel(PanelProduct<float>{
+              block.of(worker, e), block.channel, count, block.tile + t,
+              std::min(kPanelDepth, all - t),
+              transformed + e * block.panelsOfElement() + t * kLanesOfPanel, channels(together - 1),
+              sums + panel * panel_size + (e * sum.source_channels + channel) * kLanesOfPanel,
+              kLanesOfPanel, !is_first || t > 0, together, block.panelElements(), panel_size});
         }
       }
     }
@@ -383,11 +382,12 @@ void inputGrad(const ConvShape& shape, const float* dy, const float* w, float* d
     const int64_t count =
         fillPositions(sum, m.block.layout, range, m.block.positionsOfWorker(worker));
     m.block.transform(sum, tile_range, rows, g * sum.source_channels, sum.source_channels, worker);
-    for (int64_t panel = 0; panel < m.group_panels; ++panel) {
-      const int64_t first = panel * kLanesOfPanel;
-      m.finishPanel(tile_range, range, std::min(kLanesOfPanel, sum.target_channels - first),
-                    m.weights + (g * m.group_panels + panel) * m.panel_size, worker, count,
-                    dx + (g * sum.target_channels + first) * sum.targetPlane());
+    for (int64_t panel = 0; panel < m.group_panels; panel += panelsTogether()) {
+      const int64_t some = std::min(panelsTogether(), m.group_panels - panel);
+      const int64_t channel = g * sum.target_channels + panel * kLanesOfPanel;
+      m.finishPanels(tile_range, range, panel, some,
+                     m.weights + (g * m.group_panels + panel) * m.panel_size, worker, count,
+                     dx + channel * sum.targetPlane());
     }
   });
 }

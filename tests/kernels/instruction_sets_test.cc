@@ -27,40 +27,53 @@ void multiply(const KernelTable& table, const PanelProduct<double>& p) {
   table.multiplyPanelInDouble(p);
 }
 
-// Each sum is the chain of fused multiply-adds that panel_product.h tells.
+constexpr int64_t kMostPanels = 3;
+
+// A product of these sizes against the chains of fused multiply-adds that panel_product.h tells.
 template <class T>
-void checkPanels() {
-  const std::vector<float> numbers = randomFloats(4000, 3);
+void checkProduct(Isa isa, int64_t panels, int64_t rows, int64_t depth, int64_t columns) {
+  const std::vector<float> numbers = randomFloats(6000, 3);
   const std::vector<T> source(numbers.begin(), numbers.begin() + 2000);
   const std::vector<T> panel(numbers.begin() + 2000, numbers.end());
   std::vector<int64_t> row, offset;
   for (int64_t i = 0; i < kMostRows; ++i) row.push_back(i * 29 % 500);
   for (int64_t j = 0; j < kMostDepth; ++j) offset.push_back(j * j % 1000);
+  constexpr int64_t kStride = kMostDepth * kPanel<T>;
+  const int64_t results = (rows + 1) * kPanel<T>;
+  const bool adds = (rows + columns) % 2 == 0;
+  std::vector<T> result(static_cast<size_t>(panels * results), T{7});
+  multiply(kernelsOf(isa), {source.data(), row.data(), rows, offset.data(), depth, panel.data(),
+                            columns, result.data(), kPanel<T>, adds, panels, kStride, results});
+  CAPTURE(isaName(isa), panels, rows, depth, columns);
+  for (int64_t q = 0; q < panels; ++q) {
+    for (int64_t i = 0; i <= rows; ++i) {
+      for (int64_t lane = 0; lane < kPanel<T>; ++lane) {
+        const bool is_row = i < rows;
+        if (is_row && q + 1 == panels && lane >= columns) continue;
+        T sum = 0;
+        for (int64_t j = 0; is_row && j < depth; ++j) {
+          const auto at =
+              static_cast<size_t>(row[static_cast<size_t>(i)] + offset[static_cast<size_t>(j)]);
+          const auto w = static_cast<size_t>(q * kStride + j * kPanel<T> + lane);
+          sum = std::fma(source[at], panel[w], sum);
+        }
+        const T expected = !is_row || adds ? T{7} + sum : sum;
+        if (result[static_cast<size_t>(q * results + i * kPanel<T> + lane)] != expected) {
+          FAIL("panel " << q << ", row " << i << ", lane " << lane);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void checkPanels() {
   for (const Isa isa : available()) {
-    for (int64_t rows = 1; rows <= kMostRows; ++rows) {
-      for (const int64_t depth : {int64_t{0}, int64_t{1}, kMostDepth}) {
-        for (int64_t columns = 1; columns <= kPanel<T>; ++columns) {
-          const bool adds = (rows + columns) % 2 == 0;
-          std::vector<T> result(static_cast<size_t>((rows + 1) * kPanel<T>), T{7});
-          multiply(kernelsOf(isa), {source.data(), row.data(), rows, offset.data(), depth,
-                                    panel.data(), columns, result.data(), kPanel<T>, adds});
-          CAPTURE(isaName(isa), rows, depth, columns);
-          for (int64_t i = 0; i < rows; ++i) {
-            for (int64_t lane = 0; lane < columns; ++lane) {
-              T sum = 0;
-              for (int64_t j = 0; j < depth; ++j) {
-                const auto at = static_cast<size_t>(row[static_cast<size_t>(i)] +
-                                                    offset[static_cast<size_t>(j)]);
-                sum = std::fma(source[at], panel[static_cast<size_t>(j * kPanel<T> + lane)], sum);
-              }
-              const T expected = adds ? T{7} + sum : sum;
-              if (result[static_cast<size_t>(i * kPanel<T> + lane)] != expected) {
-                FAIL("row " << i << ", lane " << lane);
-              }
-            }
-          }
-          for (int64_t lane = 0; lane < kPanel<T>; ++lane) {
-            REQUIRE(result[static_cast<size_t>(rows * kPanel<T> + lane)] == T{7});
+    for (int64_t panels = 1; panels <= kMostPanels; ++panels) {
+      for (int64_t rows = 1; rows <= kMostRows; ++rows) {
+        for (const int64_t depth : {int64_t{0}, int64_t{1}, kMostDepth}) {
+          for (int64_t columns = 1; columns <= kPanel<T>; columns += 1 + rows % 3) {
+            checkProduct<T>(isa, panels, rows, depth, columns);
           }
         }
       }
