@@ -13,14 +13,26 @@ namespace {
 
 constexpr int64_t kAtOnce = 8;
 
-// What the vectors have seen, and the elements behind the last one.
-void finishMoments(const float (&least)[kAtOnce], const float (&greatest)[kAtOnce], WideSum& sum,
-                   WideSum& squares, const float* rest, int64_t n, PartialMoments& moments) {
+// What the vectors have seen. Aligned as the largest of them: without that, code that GCC 12
+// instruments for AddressSanitizer addresses the stack by a register that it no longer has.
+struct SeenMoments {
+  alignas(64) double sums[kAtOnce];
+  alignas(64) double squares[kAtOnce];
+  float least[kAtOnce], greatest[kAtOnce];
+};
+
+// That, and the elements behind the last vector. Not inline, so that the vectors stay registers
+// until they have seen all.
+[[gnu::noinline]] void finishMoments(const SeenMoments& seen, const float* rest, int64_t n,
+                                     PartialMoments& moments) {
+  WideSum sum, squares;
+  sum.set(seen.sums);
+  squares.set(seen.squares);
   const auto see = [&](float lo, float hi) {
     moments.lo = lo < moments.lo ? lo : moments.lo;
     moments.hi = hi > moments.hi ? hi : moments.hi;
   };
-  for (int64_t k = 0; k < kAtOnce; ++k) see(least[k], greatest[k]);
+  for (int64_t k = 0; k < kAtOnce; ++k) see(seen.least[k], seen.greatest[k]);
   for (int64_t i = 0; i < n; ++i) {
     const double v = rest[i];
     sum.add(v);
@@ -29,6 +41,12 @@ void finishMoments(const float (&least)[kAtOnce], const float (&greatest)[kAtOnc
   }
   moments.sum += sum.total();
   moments.squares += squares.total();
+}
+
+[[gnu::noinline]] void setSums(const double (&sums)[kAtOnce], const double (&products)[kAtOnce],
+                               WideSum& first, WideSum& second) {
+  first.set(sums);
+  second.set(products);
 }
 
 void finishGradients(const float* dy, const float* x, int64_t n, const PassedValues& passed,
@@ -82,12 +100,14 @@ void addMoments(const float* values, int64_t n, PartialMoments& moments) {
     greatest_low = v_low > greatest_low ? v_low : greatest_low;
     greatest_high = v_high > greatest_high ? v_high : greatest_high;
   }
-  float least[kAtOnce], greatest[kAtOnce];
+  SeenMoments seen;
+  first.get(seen.sums);
+  second.get(seen.squares);
   for (int k = 0; k < 4; ++k) {
-    least[k] = least_low[k], least[k + 4] = least_high[k];
-    greatest[k] = greatest_low[k], greatest[k + 4] = greatest_high[k];
+    seen.least[k] = least_low[k], seen.least[k + 4] = least_high[k];
+    seen.greatest[k] = greatest_low[k], seen.greatest[k + 4] = greatest_high[k];
   }
-  finishMoments(least, greatest, first, second, values + i, n - i, moments);
+  finishMoments(seen, values + i, n - i, moments);
 }
 
 namespace {
@@ -128,15 +148,6 @@ namespace avx512 {
 #define SIMAQAT_AVX512 \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 
-// By halves, not by way of memory, in which the compiler would keep the sums throughout the loop.
-SIMAQAT_AVX512 inline __m512d lanesOf(const WideSum& sum) {
-  const __m512d low = _mm512_castpd256_pd512(sum.low());
-  return _mm512_maskz_insertf64x4(0xff, low, sum.high(), 1);
-}
-SIMAQAT_AVX512 inline void setLanes(__m512d lanes, WideSum& sum) {
-  sum.set(_mm512_maskz_extractf64x4_pd(0xf, lanes, 0), _mm512_maskz_extractf64x4_pd(0xf, lanes, 1));
-}
-
 SIMAQAT_AVX512 void addMoments(const float* values, int64_t n, PartialMoments& moments) {
   __m512d first = _mm512_setzero_pd(), second = first;
   __m256 least = _mm256_set1_ps(moments.lo), greatest = _mm256_set1_ps(moments.hi);
@@ -150,19 +161,22 @@ SIMAQAT_AVX512 void addMoments(const float* values, int64_t n, PartialMoments& m
     least = _mm256_min_ps(v, least);
     greatest = _mm256_max_ps(v, greatest);
   }
-  float low[kAtOnce], high[kAtOnce];
-  _mm256_storeu_ps(low, least);
-  _mm256_storeu_ps(high, greatest);
-  WideSum sum, squares;
-  setLanes(first, sum);
-  setLanes(second, squares);
-  finishMoments(low, high, sum, squares, values + i, n - i, moments);
+  SeenMoments seen;
+  _mm512_storeu_pd(seen.sums, first);
+  _mm512_storeu_pd(seen.squares, second);
+  _mm256_storeu_ps(seen.least, least);
+  _mm256_storeu_ps(seen.greatest, greatest);
+  finishMoments(seen, values + i, n - i, moments);
 }
 
 SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n,
                                  const PassedValues& passed, double mean, WideSum& first,
                                  WideSum& second) {
-  __m512d sum = lanesOf(first), product = lanesOf(second);
+  alignas(64) double sums[kAtOnce];
+  alignas(64) double products[kAtOnce];
+  first.get(sums);
+  second.get(products);
+  __m512d sum = _mm512_loadu_pd(sums), product = _mm512_loadu_pd(products);
   const __m512d center = _mm512_set1_pd(mean);
   const __m256 lo = _mm256_set1_ps(passed.lo), hi = _mm256_set1_ps(passed.hi);
   const __mmask8 all = passed.all ? 0xff : 0;
@@ -177,8 +191,9 @@ SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n,
     product = _mm512_add_pd(
         product, _mm512_mul_pd(wide, _mm512_sub_pd(_mm512_maskz_cvtps_pd(0xff, value), center)));
   }
-  setLanes(sum, first);
-  setLanes(product, second);
+  _mm512_storeu_pd(sums, sum);
+  _mm512_storeu_pd(products, product);
+  setSums(sums, products, first, second);
   finishGradients(dy + i, x + i, n - i, passed, mean, first, second);
 }
 

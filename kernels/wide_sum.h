@@ -28,12 +28,14 @@ class WideSum {
     high_ += high;
   }
   void add(double v) { rest_ += v; }
-  // The running sums but the single elements'.
-  Double4 low() const { return low_; }
-  Double4 high() const { return high_; }
-  void set(Double4 low, Double4 high) {
-    low_ = low;
-    high_ = high;
+  // The eight running sums.
+  void get(double (&lanes)[8]) const {
+    std::memcpy(lanes, &low_, sizeof(low_));
+    std::memcpy(lanes + 4, &high_, sizeof(high_));
+  }
+  void set(const double (&lanes)[8]) {
+    std::memcpy(&low_, lanes, sizeof(low_));
+    std::memcpy(&high_, lanes + 4, sizeof(high_));
   }
   double total() const {
     const Double4 lanes = low_ + high_;
