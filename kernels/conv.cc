@@ -145,9 +145,9 @@ void runGroup(const WindowSum& sum, const WindowSumArrays<T>& arrays, int64_t gr
                                       kPanel<T>, true, some, taps * kPanel<T>, kResults});
       }
       for (int64_t i = 0; i < some; ++i) {
+        const int64_t first = channel + i * kPanel<T>;
         storeResults(memory.results + i * kResults, channels(i), memory.positions.target + p, count,
-                     arrays.target + (channel + i * kPanel<T>)*sum.targetPlane(),
-                     sum.targetPlane());
+                     arrays.target + first * sum.targetPlane(), sum.targetPlane());
       }
     }
   }
