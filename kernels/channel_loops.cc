@@ -58,15 +58,15 @@ void finishGradients(const float* dy, const float* x, int64_t n, const PassedVal
   }
 }
 
-// Without branches in the loop, which would keep it from having vectors.
+// Whether all passes is known when it is compiled, or the loop would have no vectors.
 template <bool kAll>
 SIMAQAT_INLINE void lineGradientLoop(const float* dy, const float* x, int64_t n, float lo, float hi,
                                      const GradientLine& line, float* dx) {
+  const PassedValues passed{kAll, lo, hi};
   const float center = line.center, factor = line.factor;
   const float mean_dy = line.mean_dy, slope = line.slope;
   for (int64_t i = 0; i < n; ++i) {
-    const float gradient = kAll || ((x[i] >= lo) & (x[i] <= hi)) ? dy[i] : 0.0f;
-    dx[i] = factor * (gradient - mean_dy - (x[i] - center) * slope);
+    dx[i] = factor * (passedValue(dy[i], x[i], passed) - mean_dy - (x[i] - center) * slope);
   }
 }
 

@@ -123,10 +123,9 @@ void runGroup(const WindowSum& sum, const WindowSumArrays<T>& arrays, int64_t gr
     for (int64_t panel = 0; panel < group_panels; panel += panelsTogether()) {
       const int64_t some = std::min(panelsTogether(), group_panels - panel);
       const int64_t channel = group * sum.target_channels + panel * kPanel<T>;
-      const int64_t end = (group + 1) * sum.target_channels;
       constexpr int64_t kResults = kPositions * kPanel<T>;
       const auto channels = [&](int64_t i) {
-        return std::min(kPanel<T>, end - channel - i * kPanel<T>);
+        return columnsOfPanel<T>(sum.target_channels, panel + i);
       };
       for (int64_t i = 0; i < some; ++i) {
         T start[kPanel<T>] = {};

@@ -89,17 +89,16 @@ struct TileGrads {
     constexpr int64_t kPacked = kPositions * kPanel<float>;
     for (int64_t block = 0; block < plan.group_panels; block += panelsTogether()) {
       const int64_t some = std::min(panelsTogether(), plan.group_panels - block);
-      const auto channels = [&](int64_t i) {
-        return std::min(kPanel<float>, memory.channels - (block + i) * kPanel<float>);
-      };
       for (int64_t i = 0; i < some; ++i) {
-        packPanel(dy + (block + i) * kPanel<float> * plane, plane, channels(i),
-                  positions.target + p, count, packed + (block + i) * kPacked);
+        packPanel(dy + (block + i) * kPanel<float> * plane, plane,
+                  columnsOfPanel<float>(memory.channels, block + i), positions.target + p, count,
+                  packed + (block + i) * kPacked);
       }
       multiplyPanel(PanelProduct<float>{buffer, memory.tap_offset, plan.channels,
                                         positions.source + p, count, packed + block * kPacked,
-                                        channels(some - 1), partial + plan.panelSums(0, block),
-                                        kPanel<float>, true, some, kPacked, plan.panelSums(0, 1)});
+                                        columnsOfPanel<float>(memory.channels, block + some - 1),
+                                        partial + plan.panelSums(0, block), kPanel<float>, true,
+                                        some, kPacked, plan.panelSums(0, 1)});
     }
   }
 
@@ -109,20 +108,19 @@ struct TileGrads {
     const int64_t panels = kernels::panels<float>(plan.channels);
     for (int64_t panel = 0; panel < panels; panel += panelsTogether()) {
       const int64_t some = std::min(panelsTogether(), panels - panel);
-      const auto channels = [&](int64_t i) {
-        return std::min(kPanel<float>, plan.channels - (panel + i) * kPanel<float>);
-      };
       const int64_t panel_weights = memory.channels * kPanel<float>;
       for (int64_t k = 0; k < memory.channels; k += kPanelDepth) {
         multiplyPanel(PanelProduct<float>{
             packed, memory.panel_row, count, memory.panel_offset + k,
             std::min(kPanelDepth, memory.channels - k),
-            memory.weights + panel * panel_weights + k * kPanel<float>, channels(some - 1), results,
-            kPanel<float>, k > 0, some, panel_weights, GradsMemory::kResultsOfPanel});
+            memory.weights + panel * panel_weights + k * kPanel<float>,
+            columnsOfPanel<float>(plan.channels, panel + some - 1), results, kPanel<float>, k > 0,
+            some, panel_weights, GradsMemory::kResultsOfPanel});
       }
       for (int64_t i = 0; i < some; ++i) {
-        storeResults(results + i * GradsMemory::kResultsOfPanel, channels(i), dx_positions + p,
-                     count, dx + (panel + i) * kPanel<float> * plane, plane);
+        storeResults(results + i * GradsMemory::kResultsOfPanel,
+                     columnsOfPanel<float>(plan.channels, panel + i), dx_positions + p, count,
+                     dx + (panel + i) * kPanel<float> * plane, plane);
       }
     }
   }

@@ -53,7 +53,7 @@ void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, in
   for (int64_t block = 0; block < plan.group_panels; block += panelsTogether()) {
     const int64_t some = std::min(panelsTogether(), plan.group_panels - block);
     const auto channels = [&](int64_t i) {
-      return std::min(kPanel<float>, plan.sum.target_channels - (block + i) * kPanel<float>);
+      return columnsOfPanel<float>(plan.sum.target_channels, block + i);
     };
     for (int64_t p = 0; p < work.count; p += kPanelDepth) {
       const int64_t depth = std::min(kPanelDepth, work.count - p);

@@ -19,8 +19,9 @@ inline int64_t nextNeighbours(const int64_t* position, int64_t p, int64_t count)
   return p;
 }
 
-// A tile takes a short piece out of each plane, and the next tile the piece behind it: too short for
-// the processor to foresee, so that it is asked for in advance.
+// A tile takes a short piece out of each plane, and the next tile the piece behind it: too short
+// for the processor to foresee, so that it is asked for in advance. Behind the last one that asks
+// in vain.
 inline void expectToRead(const float* p) { __builtin_prefetch(p + kPanelDepth); }
 inline void expectToWrite(float* p) { __builtin_prefetch(p + kPanelDepth, 1); }
 
@@ -46,9 +47,11 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const in
       if (p == count) break;
       PacketSquare square;
       for (int64_t c = 0; c < kLanes; ++c) {
+        square.packet[c] = broadcast(0.0f);
+        if (c >= some) continue;
         const float* row = from + c * plane + position[p];
         expectToRead(row);
-        square.packet[c] = c < some ? load(row) : broadcast(0.0f);
+        square.packet[c] = load(row);
       }
       Eigen::internal::ptranspose(square);
       for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);

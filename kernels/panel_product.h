@@ -7,6 +7,7 @@
 // pointers). It is read element by element, so that it may lie anywhere.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/packet.h"
@@ -19,6 +20,12 @@ constexpr int64_t kPanel = 2 * Eigen::internal::packet_traits<T>::size;
 template <class T>
 int64_t panels(int64_t columns) {
   return (columns + kPanel<T> - 1) / kPanel<T>;
+}
+
+// Of `columns` in panels, those that the panel of this number has.
+template <class T>
+int64_t columnsOfPanel(int64_t columns, int64_t panel) {
+  return std::min(kPanel<T>, columns - panel * kPanel<T>);
 }
 
 // Terms that are worth a pass: with more, a panel leaves the L1 cache.

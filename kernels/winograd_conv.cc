@@ -200,7 +200,7 @@ struct InputGrad {
   }
 
   int64_t channelsOfPanel(int64_t panel) const {
-    return std::min(kLanesOfPanel, sum.target_channels - panel * kLanesOfPanel);
+    return columnsOfPanel<float>(sum.target_channels, panel);
   }
 
   // dx of `some` panels' channels at the positions of `range`, from their weights.
@@ -304,12 +304,12 @@ struct WeightGrad {
     float* transformed = block.elementsOf(worker);
     for (int64_t panel = 0; panel < group_panels; panel += panelsTogether()) {
       const int64_t together = std::min(panelsTogether(), group_panels - panel);
-      const auto channels = [&](int64_t i) {
-        return std::min(kLanesOfPanel, sum.target_channels - (panel + i) * kLanesOfPanel);
+      const auto some = [&](int64_t i) {
+        return columnsOfPanel<float>(sum.target_channels, panel + i);
       };
       for (int64_t i = 0; i < together; ++i) {
         float* gradient = block.panelOf(worker);
-        packPanel(dy + (panel + i) * kLanesOfPanel * plane, plane, channels(i), positions,
+        packPanel(dy + (panel + i) * kLanesOfPanel * plane, plane, some(i), positions,
                   range.images * range.rows * range.columns, gradient);
         transformGradients(panels, gradient, transformed + i * block.panelElements());
       }
@@ -318,7 +318,7 @@ struct WeightGrad {
           multiplyPanel(PanelProduct<float>{
               block.of(worker, e), block.channel, count, block.tile + t,
               std::min(kPanelDepth, all - t),
-              transformed + e * block.panelsOfElement() + t * kLanesOfPanel, channels(together - 1),
+              transformed + e * block.panelsOfElement() + t * kLanesOfPanel, some(together - 1),
               sums + panel * panel_size + (e * sum.source_channels + channel) * kLanesOfPanel,
               kLanesOfPanel, !is_first || t > 0, together, block.panelElements(), panel_size});
         }

@@ -55,14 +55,6 @@ std::vector<float> values(int64_t n, float scale) {
 
 const std::vector<int64_t> kSizes{0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 1000, 70001};
 
-std::vector<Isa> available() {
-  std::vector<Isa> all;
-  for (Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni}) {
-    if (isa <= detectedIsa()) all.push_back(isa);
-  }
-  return all;
-}
-
 }  // namespace
 
 TEST_CASE("ties go to even, by division") {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/isa.h"
 #include "qat/base/random.h"
 #include "qat/base/thread_pool.h"
 
@@ -18,6 +19,15 @@ inline std::vector<float> randomFloats(int64_t n, uint64_t seed, float scale = 1
   std::vector<float> v(static_cast<size_t>(n));
   for (size_t i = 0; i < v.size(); ++i) v[i] = scale * stream.normal(i);
   return v;
+}
+
+// The instruction sets that this CPU has.
+inline std::vector<Isa> available() {
+  std::vector<Isa> all;
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
+    if (isa <= detectedIsa()) all.push_back(isa);
+  }
+  return all;
 }
 
 // Bit for bit: NaN equals itself, and zeros of different sign differ.

@@ -11,14 +11,6 @@
 namespace simaqat::kernels {
 namespace {
 
-std::vector<Isa> available() {
-  std::vector<Isa> all;
-  for (const Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
-    if (isa <= detectedIsa()) all.push_back(isa);
-  }
-  return all;
-}
-
 constexpr int64_t kMostRows = 19;
 constexpr int64_t kMostDepth = 37;
 
