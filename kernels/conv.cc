@@ -6,6 +6,7 @@
 #include "kernels/depthwise_conv.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
+#include "kernels/pair_rows.h"
 #include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
 #include "kernels/window_sum.h"
@@ -19,12 +20,38 @@
 // contiguous all the same. The gradient of a strided convolution is one window sum with stride 1
 // for each residue of the input's position.
 
+// T is what sums are made of: float or double, or pairs of bfloat16 numbers, of two channels, which
+// take the place of a channel.
+
 namespace simaqat::kernels {
 namespace {
 
 template <class T>
-FloatRows<T> rowsOf(const WindowSum& sum, const float* source) {
-  return {source, sum.group * sum.source_channels, sum.sourcePlane()};
+constexpr int64_t kChannels = 1;
+template <>
+constexpr int64_t kChannels<Bfloat16Pair> = 2;
+
+// Calls function(sum, channels) for each sum of T, where `channels` are those of a group's source.
+template <class T, class Sums>
+struct SumsOf {
+  template <class Function>
+  void operator()(Function&& function) const {
+    sums([&](WindowSum sum) {
+      const int64_t channels = sum.source_channels;
+      sum.source_channels = ceilDiv(channels, kChannels<T>);
+      function(sum, channels);
+    });
+  }
+  Sums sums;
+};
+
+template <class T>
+FloatRows<T> rowsOf(const WindowSum& sum, int64_t channels, const float* source, T /*element*/) {
+  return {source, sum.group * channels, sum.sourcePlane()};
+}
+ChannelPairRows rowsOf(const WindowSum& sum, int64_t channels, const float* source,
+                       Bfloat16Pair /*element*/) {
+  return {source, sum.group * channels, sum.sourcePlane(), sum.source_channels, channels};
 }
 
 // The elements of w: (c, s, k) of group g is w[g * group + c * channel + s * source + k].
@@ -32,12 +59,22 @@ struct WeightStrides {
   int64_t group, channel, source;
 };
 
+// The weight of a channel of the source, or of two where the second exists.
+template <class T>
+T weightOf(const float* w, int64_t /*stride*/, bool /*has_second*/) {
+  return *w;
+}
+template <>
+Bfloat16Pair weightOf(const float* w, int64_t stride, bool has_second) {
+  return pairOf(*w, has_second ? w[stride] : 0.0f);
+}
+
 // The panel of one group's channels from `first`, zero behind the last channel.
 template <class T>
-void packWeights(const WindowSum& sum, const float* w, const WeightStrides& strides, int64_t first,
-                 T* panel) {
+void packWeights(const WindowSum& sum, int64_t channels, const float* w,
+                 const WeightStrides& strides, int64_t first, T* panel) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-  for (int64_t s = 0; s < sum.source_channels; ++s) {
+  for (int64_t s = 0; s < channels; s += kChannels<T>) {
     for (int64_t d = 0; d < a0.taps; ++d) {
       for (int64_t h = 0; h < a1.taps; ++h) {
         for (int64_t x = 0; x < a2.taps; ++x, panel += kPanel<T>) {
@@ -47,7 +84,10 @@ void packWeights(const WindowSum& sum, const float* w, const WeightStrides& stri
                             a2.kernel_begin + x * a2.kernel_step;
           const float* from = w + first * strides.channel + s * strides.source + k;
           for (int64_t c = 0; c < kPanel<T>; ++c) {
-            panel[c] = first + c < sum.target_channels ? from[c * strides.channel] : 0.0f;
+            panel[c] =
+                first + c < sum.target_channels
+                    ? weightOf<T>(from + c * strides.channel, strides.source, s + 1 < channels)
+                    : T{0};
           }
         }
       }
@@ -64,13 +104,13 @@ int64_t packedWeights(const WindowSum& sum) {
 constexpr int64_t kPositions = 252;
 
 // Scratch memory of all sums of a convolution: tables and weights for each, and for each thread
-// buffers that fit any of them. T is what sums are taken in.
+// buffers that fit any of them.
 template <class T>
 struct WindowSumMemory {
   template <class Sums>
   WindowSumMemory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
     int64_t all_taps = 0, all_weights = 0;
-    sums([&](const WindowSum& sum) {
+    sums([&](const WindowSum& sum, int64_t) {
       const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
       all_taps += sum.taps();
       all_weights += packedWeights<T>(sum);
@@ -81,7 +121,7 @@ struct WindowSumMemory {
     tap_offsets = memory.take<int64_t>(all_taps);
     weights = memory.take<T>(all_weights);
     positions = memory.take<int64_t>(threads * 2 * positions_size);
-    results = memory.take<T>(threads * kPanelsTogether * kPositions * kPanel<T>);
+    results = memory.take<SumOf<T>>(threads * kPanelsTogether * kPositions * kPanel<T>);
     buffers = memory.take<T>(threads * buffer_size);
   }
   Workspace memory;
@@ -90,7 +130,7 @@ struct WindowSumMemory {
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [sum][group][panel][taps][kPanel]
   int64_t* positions;    // [thread][in the buffer, in the target][positions_size]
-  T* results;            // [thread][kPanelsTogether][kPositions][kPanel]
+  SumOf<T>* results;     // [thread][kPanelsTogether][kPositions][kPanel]
   T* buffers;            // [thread][buffer_size]
 };
 
@@ -108,7 +148,7 @@ struct WindowSumArrays {
 template <class T>
 struct TileMemory {
   TilePositions positions;
-  T* results;
+  SumOf<T>* results;
   T* buffer;
 };
 
@@ -128,7 +168,7 @@ void runGroup(const WindowSum& sum, const WindowSumArrays<T>& arrays, int64_t gr
         return columnsOfPanel<T>(sum.target_channels, panel + i);
       };
       for (int64_t i = 0; i < some; ++i) {
-        T start[kPanel<T>] = {};
+        SumOf<T> start[kPanel<T>] = {};
         if (arrays.bias != nullptr) {
           std::copy_n(arrays.bias + channel + i * kPanel<T>, channels(i), start);
         }
@@ -153,36 +193,42 @@ void runGroup(const WindowSum& sum, const WindowSumArrays<T>& arrays, int64_t gr
 }
 
 template <class T>
-void runTile(const WindowSum& sum, const Tiling& tiling, int64_t tile,
+void runTile(const WindowSum& sum, int64_t channels, const Tiling& tiling, int64_t tile,
              const WindowSumArrays<T>& arrays, const TileMemory<T>& memory) {
   const TileRange range(sum, tiling, tile % tiling.tiles_of_group);
   const int64_t count = fillPositions(sum, tiling, range, memory.positions);
   const int64_t first_group = tile / tiling.tiles_of_group * tiling.groups;
   const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
   for (int64_t g = first_group; g < end_group; ++g) {
-    fillBuffer(sum, tiling, range, rowsOf<T>(sum, arrays.source), g * sum.source_channels,
-               sum.source_channels, memory.buffer);
+    fillBuffer(sum, tiling, range, rowsOf(sum, channels, arrays.source, T{}),
+               g * sum.source_channels, sum.source_channels, memory.buffer);
     runGroup(sum, arrays, g, count, memory);
   }
 }
 
 template <class T, class Sums>
-void runWindowSums(const Sums& sums, const float* source, const float* w,
+size_t windowSumsWorkspace(const Sums& sums, int threads) {
+  return WindowSumMemory<T>(SumsOf<T, Sums>{sums}, threads, nullptr).memory.used();
+}
+
+template <class T, class Sums>
+void runWindowSums(const Sums& all_sums, const float* source, const float* w,
                    const WeightStrides& strides, const float* bias, float* target,
                    std::byte* workspace, ThreadPool& pool) {
+  const SumsOf<T, Sums> sums{all_sums};
   const WindowSumMemory<T> m(sums, pool.threads(), workspace);
   const WindowSumArrays<T> all{source, bias, target, m.tap_offsets, m.weights};
 
   int64_t* tap_offsets = m.tap_offsets;
   T* weights = m.weights;
-  sums([&](const WindowSum& sum) {
+  sums([&](const WindowSum& sum, int64_t channels) {
     fillTapOffsets(sum, Tiling(sum, sum.source_channels, Tiling::kTiles), tap_offsets);
     const int64_t group_panels = panels<T>(sum.target_channels);
     const int64_t panel_size = kPanel<T> * sum.taps();
     pool.runRanges(sum.group * group_panels, ceilDiv(1 << 14, panel_size + 1),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i) {
-                       packWeights(sum, w + i / group_panels * strides.group, strides,
+                       packWeights(sum, channels, w + i / group_panels * strides.group, strides,
                                    i % group_panels * kPanel<T>, weights + i * panel_size);
                      }
                    });
@@ -198,11 +244,11 @@ void runWindowSums(const Sums& sums, const float* source, const float* w,
     const TileMemory<T> memory{{table, table + m.positions_size},
                                m.results + worker * kPanelsTogether * kPositions * kPanel<T>,
                                m.buffers + worker * m.buffer_size};
-    sums([&](const WindowSum& sum) {
+    sums([&](const WindowSum& sum, int64_t channels) {
       const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
       const int64_t end = tiling.tiles() * (piece + 1) / m.tiles;
       for (int64_t tile = tiling.tiles() * piece / m.tiles; tile < end; ++tile) {
-        runTile(sum, tiling, tile, arrays, memory);
+        runTile(sum, channels, tiling, tile, arrays, memory);
       }
       arrays.tap_offsets += sum.taps();
       arrays.weights += packedWeights<T>(sum);
@@ -215,8 +261,8 @@ void runWindowSums(const Sums& sums, const float* source, const float* w,
 size_t convForwardWorkspace(const ConvShape& shape, Sums sums, int threads) {
   if (isDepthwise(shape)) return depthwiseForwardWorkspace(shape, sums, threads);
   const ForwardSums forward{collapsed(shape)};
-  return sums == Sums::kFloat ? WindowSumMemory<float>(forward, threads, nullptr).memory.used()
-                              : WindowSumMemory<double>(forward, threads, nullptr).memory.used();
+  return sums == Sums::kFloat ? windowSumsWorkspace<float>(forward, threads)
+                              : windowSumsWorkspace<double>(forward, threads);
 }
 
 void convForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
@@ -233,18 +279,25 @@ void convForward(const ConvShape& shape, Sums sums, const float* x, const float*
   }
 }
 
-size_t convInputGradWorkspace(const ConvShape& shape, int threads) {
+size_t convInputGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
   if (isDepthwise(shape)) return depthwiseInputGradWorkspace(shape, threads);
-  return WindowSumMemory<float>(InputGradSums{collapsed(shape)}, threads, nullptr).memory.used();
+  const InputGradSums sums{collapsed(shape)};
+  return operands == Operands::kFloat ? windowSumsWorkspace<float>(sums, threads)
+                                      : windowSumsWorkspace<Bfloat16Pair>(sums, threads);
 }
 
-void convInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
-                   std::byte* workspace, ThreadPool& pool) {
+void convInputGrad(const ConvShape& shape, Operands operands, const float* dy, const float* w,
+                   float* dx, std::byte* workspace, ThreadPool& pool) {
   if (isDepthwise(shape)) return depthwiseInputGrad(shape, dy, w, dx, workspace, pool);
   const int64_t kernel = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   const int64_t channel = shape.in_channels / shape.group * kernel;
   const WeightStrides strides{shape.out_channels / shape.group * channel, kernel, channel};
-  runWindowSums<float>(InputGradSums{collapsed(shape)}, dy, w, strides, nullptr, dx, workspace, pool);
+  const InputGradSums sums{collapsed(shape)};
+  if (operands == Operands::kFloat) {
+    runWindowSums<float>(sums, dy, w, strides, nullptr, dx, workspace, pool);
+  } else {
+    runWindowSums<Bfloat16Pair>(sums, dy, w, strides, nullptr, dx, workspace, pool);
+  }
 }
 
 }  // namespace simaqat::kernels

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/operands.h"
 #include "qat/base/thread_pool.h"
 
 namespace simaqat::kernels {
@@ -50,10 +51,11 @@ size_t convForwardWorkspace(const ConvShape& shape, Sums sums, int threads);
 void convForward(const ConvShape& shape, Sums sums, const float* x, const float* w,
                  const float* bias, float* y, std::byte* workspace, ThreadPool& pool);
 
-// dx, from dy and w.
-size_t convInputGradWorkspace(const ConvShape& shape, int threads);
-void convInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
-                   std::byte* workspace, ThreadPool& pool);
+// dx, from dy and w. Gradients of a depthwise convolution are of floats, whatever `operands` says:
+// there is no sum over channels to make dot products of.
+size_t convInputGradWorkspace(const ConvShape& shape, Operands operands, int threads);
+void convInputGrad(const ConvShape& shape, Operands operands, const float* dy, const float* w,
+                   float* dx, std::byte* workspace, ThreadPool& pool);
 
 // A tensor x = (code - zero_point) * scale as its codes.
 struct Codes {
@@ -62,15 +64,15 @@ struct Codes {
   float zero_point;
 };
 
-// dw, from x and dy.
-size_t convWeightGradWorkspace(const ConvShape& shape, int threads);
-void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool);
-void convWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool);
+// dw, from x and dy. Codes less the zero point are exact in bfloat16.
+size_t convWeightGradWorkspace(const ConvShape& shape, Operands operands, int threads);
+void convWeightGrad(const ConvShape& shape, Operands operands, const float* x, const float* dy,
+                    float* dw, std::byte* workspace, ThreadPool& pool);
+void convWeightGrad(const ConvShape& shape, Operands operands, const Codes& x, const float* dy,
+                    float* dw, std::byte* workspace, ThreadPool& pool);
 
-// dx and dw, each the same bits as above. Of a 1x1 convolution that moves nothing and has few
-// channels in front, one pass over dy makes both.
+// dx and dw of float operands, each the same bits as above. Of a 1x1 convolution that moves nothing
+// and has few channels in front, one pass over dy makes both.
 size_t convGradsWorkspace(const ConvShape& shape, int threads);
 void convGrads(const ConvShape& shape, const float* x, const float* dy, const float* w, float* dx,
                float* dw, std::byte* workspace, ThreadPool& pool);

@@ -40,6 +40,8 @@ enum Pass {
   kQuantized,
   kInputGrad,
   kWeightGrad,
+  kBfloat16InputGrad,
+  kBfloat16WeightGrad,
   kGrads,
   kWinogradInputGrad,
   kWinogradWeightGrad
@@ -57,14 +59,17 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
   const std::vector<uint8_t> codes(x.size(), 1);
   const std::vector<float> w_scale(static_cast<size_t>(s.out_channels), 0.5f);
   const Sums sums = pass == kForward ? Sums::kFloat : Sums::kDouble;
-  const size_t bytes = pass <= kWideForward  ? convForwardWorkspace(s, sums, pool.threads())
-                       : pass == kQuantized  ? quantizedConvWorkspace(s, pool.threads())
-                       : pass == kInputGrad  ? convInputGradWorkspace(s, pool.threads())
-                       : pass == kWeightGrad ? convWeightGradWorkspace(s, pool.threads())
-                       : pass == kGrads      ? convGradsWorkspace(s, pool.threads())
-                       : pass == kWinogradInputGrad
-                           ? winogradInputGradWorkspace(s, pool.threads())
-                           : winogradWeightGradWorkspace(s, pool.threads());
+  const size_t bytes =
+      pass <= kWideForward         ? convForwardWorkspace(s, sums, pool.threads())
+      : pass == kQuantized         ? quantizedConvWorkspace(s, pool.threads())
+      : pass == kInputGrad         ? convInputGradWorkspace(s, Operands::kFloat, pool.threads())
+      : pass == kBfloat16InputGrad ? convInputGradWorkspace(s, Operands::kBfloat16, pool.threads())
+      : pass == kBfloat16WeightGrad
+          ? convWeightGradWorkspace(s, Operands::kBfloat16, pool.threads())
+      : pass == kWeightGrad        ? convWeightGradWorkspace(s, Operands::kFloat, pool.threads())
+      : pass == kGrads             ? convGradsWorkspace(s, pool.threads())
+      : pass == kWinogradInputGrad ? winogradInputGradWorkspace(s, pool.threads())
+                                   : winogradWeightGradWorkspace(s, pool.threads());
   std::vector<std::byte> workspace(bytes);
   for (auto _ : state) {
     if (pass <= kWideForward) {
@@ -73,9 +78,15 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
       quantizedConv(s, {codes.data(), 0.5f, 0}, w.data(), w_scale.data(), nullptr, {y.data()},
                     workspace.data(), pool);
     } else if (pass == kInputGrad) {
-      convInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
+      convInputGrad(s, Operands::kFloat, y.data(), w.data(), x.data(), workspace.data(), pool);
+    } else if (pass == kBfloat16InputGrad) {
+      convInputGrad(s, Operands::kBfloat16, y.data(), w.data(), x.data(), workspace.data(), pool);
+    } else if (pass == kBfloat16WeightGrad) {
+      convWeightGrad(s, Operands::kBfloat16, {codes.data(), 0.5f, 0}, y.data(), w.data(),
+                     workspace.data(), pool);
     } else if (pass == kWeightGrad) {
-      convWeightGrad(s, x.data(), y.data(), w.data(), workspace.data(), pool);
+      convWeightGrad(s, Operands::kFloat, {codes.data(), 0.5f, 0}, y.data(), w.data(),
+                     workspace.data(), pool);
     } else if (pass == kGrads) {
       convGrads(s, {codes.data(), 0.5f, 0}, y.data(), w.data(), x.data(), dw.data(),
                 workspace.data(), pool);
@@ -115,9 +126,16 @@ const bool registered = [] {
       {"resnet18/256-256", square(16, 256, 256, 14, 3, 1)},
       {"resnet18/512-512", square(16, 512, 512, 7, 3, 1)},
   };
-  const char* const passes[] = {
-      "forward",     "wide_forward", "quantized",           "input_grad",
-      "weight_grad", "grads",        "winograd_input_grad", "winograd_weight_grad"};
+  const char* const passes[] = {"forward",
+                                "wide_forward",
+                                "quantized",
+                                "input_grad",
+                                "weight_grad",
+                                "bf16_input_grad",
+                                "bf16_weight_grad",
+                                "grads",
+                                "winograd_input_grad",
+                                "winograd_weight_grad"};
   for (const Case& c : cases) {
     for (int pass = 0; pass <= kWinogradWeightGrad; ++pass) {
       if (pass == kGrads && c.shape.kernel[2] > 1) continue;

@@ -146,8 +146,8 @@ template <class Source>
 void grads(const ConvShape& shape, const Source& x, const float* dy, const float* w, float* dx,
            float* dw, std::byte* workspace, ThreadPool& pool) {
   if (!fits(shape)) {
-    convInputGrad(shape, dy, w, dx, workspace, pool);
-    convWeightGrad(shape, x, dy, dw, workspace, pool);
+    convInputGrad(shape, Operands::kFloat, dy, w, dx, workspace, pool);
+    convWeightGrad(shape, Operands::kFloat, x, dy, dw, workspace, pool);
     return;
   }
   const WeightGradPlan plan(collapsed(shape));
@@ -183,15 +183,15 @@ void grads(const ConvShape& shape, const Source& x, const float* dy, const float
       }
     }
   });
-  finishSums(plan, m.partial, dw, pool);
+  finishSums(plan, m.partial, 1, dw, pool);
 }
 
 }  // namespace
 
 size_t convGradsWorkspace(const ConvShape& shape, int threads) {
   if (!fits(shape)) {
-    return std::max(convInputGradWorkspace(shape, threads),
-                    convWeightGradWorkspace(shape, threads));
+    return std::max(convInputGradWorkspace(shape, Operands::kFloat, threads),
+                    convWeightGradWorkspace(shape, Operands::kFloat, threads));
   }
   return GradsMemory(WeightGradPlan(collapsed(shape)), threads, nullptr).memory.used();
 }

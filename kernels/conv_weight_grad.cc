@@ -2,54 +2,80 @@
 // turned round, and whose rows are the taps of forward's buffer (window_sum.h).
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/conv.h"
 #include "kernels/depthwise_conv.h"
 #include "kernels/float_rows.h"
-#include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
 #include "kernels/weight_grad_plan.h"
+#include "kernels/weight_grad_terms.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
 namespace simaqat::kernels {
 namespace {
 
+// Of sums of T, floats or pairs of bfloat16 numbers.
+template <class T>
 struct WeightGradMemory {
   WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
-      : memory(workspace) {
+      : memory(workspace), terms(plan.tiling, threads, memory) {
     tap_offset = memory.take<int64_t>(plan.channels * plan.sum.kernelSize());
     partial = memory.take<float>(plan.cuts * plan.partial_size);
-    positions = memory.take<int64_t>(threads * 2 * plan.tiling.positions());
-    panels = memory.take<float>(threads * kPanels);
-    buffers = memory.take<float>(threads * plan.tiling.bufferSize());
+    panels = memory.take<T>(threads * kPanels);
+    buffers = memory.take<T>(threads * plan.tiling.bufferSize());
+    line_size = std::is_same_v<T, float> ? 0 : plan.tiling.row_stride + kLanes;
+    lines = memory.take<float>(threads * line_size);
   }
   static constexpr int64_t kPanelSize = kPanelDepth * kPanel<float>;
   static constexpr int64_t kPanels = kPanelsTogether * kPanelSize;
 
   Workspace memory;
+  WeightGradTerms<T> terms;
   int64_t* tap_offset;
-  float* partial;      // [cut][sums]
-  int64_t* positions;  // [thread][in the buffer, in the target][positions of a tile]
-  float* panels;       // [thread][kPanelsTogether][kPanelDepth][kPanel]
-  float* buffers;      // [thread][a tile's buffer]
+  float* partial;  // [cut][sums]
+  T* panels;       // [thread][kPanelsTogether][kPanelDepth][kPanel]
+  T* buffers;      // [thread][a tile's buffer]
+  int64_t line_size;
+  float* lines;  // [thread][a row of the buffer], for pairs
 };
 
+// How a tile's buffer is read, and what its sums are still to be multiplied by.
+template <class Source>
+auto rowsOf(const WindowSum& sum, const Source& x, float* /*line*/, float /*element*/) {
+  return rowsOfSource(sum, x);
+}
+template <class Source>
+auto rowsOf(const WindowSum& sum, const Source& x, float* line, Bfloat16Pair /*element*/) {
+  constexpr bool kCodes = std::is_same_v<Source, Codes>;
+  auto rows = rowsOfSource(sum, x);
+  if constexpr (kCodes) rows.scale = 1;
+  return PositionPairRows<decltype(rows)>{rows, kCodes, line};
+}
+template <class T, class Source>
+float scaleOf(const Source& x) {
+  if constexpr (std::is_same_v<Source, Codes> && !std::is_same_v<T, float>) return x.scale;
+  return 1;
+}
+
 // Adds a tile's part of a group's sums, for the input channels that the buffer holds.
+template <class T>
 struct TileWork {
-  const float* buffer;
+  const T* buffer;
   const float* dy;  // of the group
   const int64_t* tap_offset;
   int64_t taps;
-  TilePositions positions;
+  WeightGradTerms<T> terms;
   int64_t count;
-  float* panels;
+  T* panels;
 };
 
-void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, int64_t first_tap,
+template <class T>
+void addTile(const WeightGradPlan& plan, const TileWork<T>& work, int64_t group, int64_t first_tap,
              float* partial) {
   const int64_t plane = plan.sum.targetPlane();
-  constexpr int64_t kPanelSize = WeightGradMemory::kPanelSize;
+  constexpr int64_t kPanelSize = WeightGradMemory<T>::kPanelSize;
   for (int64_t block = 0; block < plan.group_panels; block += panelsTogether()) {
     const int64_t some = std::min(panelsTogether(), plan.group_panels - block);
     const auto channels = [&](int64_t i) {
@@ -58,11 +84,11 @@ void addTile(const WeightGradPlan& plan, const TileWork& work, int64_t group, in
     for (int64_t p = 0; p < work.count; p += kPanelDepth) {
       const int64_t depth = std::min(kPanelDepth, work.count - p);
       for (int64_t i = 0; i < some; ++i) {
-        packPanel(work.dy + (block + i) * kPanel<float> * plane, plane, channels(i),
-                  work.positions.target + p, depth, work.panels + i * kPanelSize);
+        work.terms.pack(work.dy + (block + i) * kPanel<float> * plane, plane, channels(i), p, depth,
+                        work.panels + i * kPanelSize);
       }
-      multiplyPanel(PanelProduct<float>{
-          work.buffer, work.tap_offset, work.taps, work.positions.source + p, depth, work.panels,
+      multiplyPanel(PanelProduct<T>{
+          work.buffer, work.tap_offset, work.taps, work.terms.source + p, depth, work.panels,
           channels(some - 1), partial + plan.panelSums(group, block) + first_tap * kPanel<float>,
           kPanel<float>, true, some, kPanelSize, plan.panelSums(0, 1)});
     }
@@ -74,7 +100,7 @@ bool isEmpty(const ConvShape& shape) {
 }
 
 // Source is x as floats or as codes.
-template <class Source>
+template <class T, class Source>
 void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float* dw,
                 std::byte* workspace, ThreadPool& pool) {
   if (isEmpty(shape)) {
@@ -88,7 +114,7 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
   const WeightGradPlan plan(collapsed(shape));
   const WindowSum& sum = plan.sum;
   const Tiling& tiling = plan.tiling;
-  const WeightGradMemory m(plan, pool.threads(), workspace);
+  const WeightGradMemory<T> m(plan, pool.threads(), workspace);
   fillTapOffsets(sum, tiling, m.tap_offset);
 
   const int64_t pieces = plan.cuts * tiling.group_tiles * plan.channel_blocks;
@@ -100,9 +126,9 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     const int64_t first_group = group_tile * tiling.groups;
     const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
     float* partial = m.partial + cut * plan.partial_size;
-    float* buffer = m.buffers + worker * tiling.bufferSize();
-    int64_t* const table = m.positions + worker * 2 * tiling.positions();
-    const TilePositions positions{table, table + tiling.positions()};
+    T* buffer = m.buffers + worker * tiling.bufferSize();
+    const WeightGradTerms<T> terms = m.terms.of(worker);
+    const auto rows = rowsOf(sum, x, m.lines + worker * m.line_size, T{});
 
     const int64_t first_tap = channel * sum.kernelSize();
     const int64_t taps = channels * sum.kernelSize();
@@ -115,37 +141,49 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     const int64_t end = tiling.tiles_of_group * (cut + 1) / plan.cuts;
     for (int64_t tile = tiling.tiles_of_group * cut / plan.cuts; tile < end; ++tile) {
       const TileRange range(sum, tiling, tile);
-      const int64_t count = fillPositions(sum, tiling, range, positions);
+      const int64_t count = terms.fill(sum, tiling, range);
       for (int64_t g = first_group; g < end_group; ++g) {
-        fillBuffer(sum, tiling, range, rowsOfSource(sum, x), g * sum.source_channels + channel,
-                   channels, buffer);
-        const TileWork work{
-            buffer, dy + g * sum.target_channels * sum.targetPlane(), m.tap_offset, taps, positions,
-            count,  m.panels + worker * WeightGradMemory::kPanels};
+        fillBuffer(sum, tiling, range, rows, g * sum.source_channels + channel, channels, buffer);
+        const TileWork<T> work{
+            buffer, dy + g * sum.target_channels * sum.targetPlane(), m.tap_offset, taps, terms,
+            count,  m.panels + worker * WeightGradMemory<T>::kPanels};
         addTile(plan, work, g, first_tap, partial);
       }
     }
   });
 
-  finishSums(plan, m.partial, dw, pool);
+  finishSums(plan, m.partial, scaleOf<T>(x), dw, pool);
+}
+
+template <class Source>
+void weightGrad(const ConvShape& shape, Operands operands, const Source& x, const float* dy,
+                float* dw, std::byte* workspace, ThreadPool& pool) {
+  if (operands == Operands::kFloat) {
+    weightGrad<float>(shape, x, dy, dw, workspace, pool);
+  } else {
+    weightGrad<Bfloat16Pair>(shape, x, dy, dw, workspace, pool);
+  }
 }
 
 }  // namespace
 
-size_t convWeightGradWorkspace(const ConvShape& shape, int threads) {
+size_t convWeightGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
   if (isEmpty(shape)) return 0;
   if (isDepthwise(shape)) return depthwiseWeightGradWorkspace(shape, threads);
-  return WeightGradMemory(WeightGradPlan(collapsed(shape)), threads, nullptr).memory.used();
+  const WeightGradPlan plan(collapsed(shape));
+  return operands == Operands::kFloat
+             ? WeightGradMemory<float>(plan, threads, nullptr).memory.used()
+             : WeightGradMemory<Bfloat16Pair>(plan, threads, nullptr).memory.used();
 }
 
-void convWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool) {
-  weightGrad(shape, x, dy, dw, workspace, pool);
+void convWeightGrad(const ConvShape& shape, Operands operands, const float* x, const float* dy,
+                    float* dw, std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, operands, x, dy, dw, workspace, pool);
 }
 
-void convWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool) {
-  weightGrad(shape, x, dy, dw, workspace, pool);
+void convWeightGrad(const ConvShape& shape, Operands operands, const Codes& x, const float* dy,
+                    float* dw, std::byte* workspace, ThreadPool& pool) {
+  weightGrad(shape, operands, x, dy, dw, workspace, pool);
 }
 
 }  // namespace simaqat::kernels

@@ -18,17 +18,17 @@ struct FloatRows {
   int64_t image_channels, plane;
 };
 
-// The same from codes.
+// The same from codes: what they stand for, where `scale` is theirs, or with scale 1 whole numbers.
 struct CodeValueRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
-    cut.copy(codes.codes + (image * image_channels + channel) * plane + at, out,
-             [scale = codes.scale, zero = codes.zero_point](float code) {
-               return (code - zero) * scale;
-             });
+    cut.copy(
+        codes.codes + (image * image_channels + channel) * plane + at, out,
+        [scale = scale, zero = codes.zero_point](float code) { return (code - zero) * scale; });
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }
 
   Codes codes;
+  float scale;
   int64_t image_channels, plane;
 };
 
@@ -36,7 +36,7 @@ inline FloatRows<float> rowsOfSource(const WindowSum& sum, const float* x) {
   return {x, sum.group * sum.source_channels, sum.sourcePlane()};
 }
 inline CodeValueRows rowsOfSource(const WindowSum& sum, const Codes& x) {
-  return {x, sum.group * sum.source_channels, sum.sourcePlane()};
+  return {x, x.scale, sum.group * sum.source_channels, sum.sourcePlane()};
 }
 
 }  // namespace simaqat::kernels

@@ -9,29 +9,33 @@
 namespace simaqat::kernels {
 namespace {
 
-void run(benchmark::State& state) {
+void run(benchmark::State& state, Operands operands) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   ThreadPool pool(1);
   const std::vector<float> a(static_cast<size_t>(m * k), 0.5f);
   const std::vector<float> b(static_cast<size_t>(k * n), 0.5f);
   std::vector<float> c(static_cast<size_t>(m * n));
-  std::vector<std::byte> workspace(gemmWorkspace(m, n, k, pool.threads()));
+  std::vector<std::byte> workspace(gemmWorkspace(operands, m, n, k, pool.threads()));
   for (auto _ : state) {
-    gemm(false, state.range(3) != 0, m, n, k, 1, a.data(), b.data(), 0, c.data(), workspace.data(),
-         pool);
+    gemm(operands, state.range(3) != 0, state.range(4) != 0, m, n, k, 1, a.data(), b.data(), 0,
+         c.data(), workspace.data(), pool);
     benchmark::ClobberMemory();
   }
   state.counters["FLOP"] = benchmark::Counter(2.0 * static_cast<double>(m * n * k),
                                               benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(run)
-    ->ArgNames({"m", "n", "k", "trans_b"})
-    ->Args({64, 10, 64, 1})
-    ->Args({16, 1000, 512, 1})
-    ->Args({197, 197, 64, 1})
-    ->Args({1576, 768, 768, 0})
-    ->Args({1576, 768, 768, 1})
-    ->Unit(benchmark::kMicrosecond);
+void sizes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"m", "n", "k", "trans_a", "trans_b"})
+      ->Args({64, 10, 64, 0, 1})
+      ->Args({16, 1000, 512, 0, 1})
+      ->Args({197, 197, 64, 0, 1})
+      ->Args({1576, 768, 768, 0, 0})
+      ->Args({1576, 768, 768, 0, 1})
+      ->Args({1536, 384, 1576, 1, 0})
+      ->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(run, float, Operands::kFloat)->Apply(sizes);
+BENCHMARK_CAPTURE(run, bfloat16, Operands::kBfloat16)->Apply(sizes);
 
 // The scores of ViT-S's attention: a product for each of 8 samples' 6 heads.
 void attention(benchmark::State& state) {
@@ -40,13 +44,13 @@ void attention(benchmark::State& state) {
   const std::vector<float> a(kCount * kTokens * kDepth, 0.5f), b(a.size(), 0.5f);
   std::vector<float> c(kCount * kTokens * kTokens);
   std::vector<std::byte> workspace(
-      gemmsWorkspace(kCount, kTokens, kTokens, kDepth, pool.threads()));
+      gemmsWorkspace(Operands::kFloat, kCount, kTokens, kTokens, kDepth, pool.threads()));
   const auto offsets = [](const void*, int64_t i) {
     return GemmOffsets{i * kTokens * kDepth, i * kTokens * kDepth};
   };
   for (auto _ : state) {
-    gemms(kCount, kTokens, kTokens, kDepth, a.data(), b.data(), offsets, nullptr, c.data(),
-          workspace.data(), pool);
+    gemms(Operands::kFloat, kCount, kTokens, kTokens, kDepth, a.data(), b.data(), offsets, nullptr,
+          c.data(), workspace.data(), pool);
     benchmark::ClobberMemory();
   }
   state.counters["FLOP"] = benchmark::Counter(2.0 * kCount * kTokens * kTokens * kDepth,

@@ -17,6 +17,8 @@ const char* isaName(Isa isa) {
       return "avx512";
     case Isa::kAvx512Vnni:
       return "avx512vnni";
+    case Isa::kAvx512Bf16:
+      return "avx512bf16";
     case Isa::kAmx:
       return "amx";
     case Isa::kBaseline:
@@ -34,7 +36,8 @@ Isa detectedIsa() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
     if (!__builtin_cpu_supports("avx512vnni")) return Isa::kAvx512;
-    return hasMatrixTiles() ? Isa::kAmx : Isa::kAvx512Vnni;
+    if (!__builtin_cpu_supports("avx512bf16")) return Isa::kAvx512Vnni;
+    return hasMatrixTiles() ? Isa::kAmx : Isa::kAvx512Bf16;
   }
 #endif
   return Isa::kBaseline;
@@ -42,15 +45,16 @@ Isa detectedIsa() {
 
 Isa chosenIsa(const char* forced, Isa detected) {
   if (forced == nullptr || *forced == '\0') return detected;
-  for (Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
+  for (Isa isa : kAllIsas) {
     if (std::strcmp(forced, isaName(isa)) != 0) continue;
     if (isa > detected) {
       throw usageError("SIMAQAT_ISA: this CPU has {}, not {}", isaName(detected), forced);
     }
     return isa;
   }
-  throw usageError("SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512, avx512vnni or amx, got '{}'",
-                   forced);
+  throw usageError(
+      "SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512, avx512vnni, avx512bf16 or amx, got '{}'",
+      forced);
 }
 
 #if defined(__x86_64__)
@@ -59,6 +63,12 @@ namespace {
 constexpr KernelTable withVnni(KernelTable table, Isa isa) {
   table.isa = isa;
   table.multiplyCodes = avx512vnni::multiplyCodes;
+  return table;
+}
+
+constexpr KernelTable withBf16(KernelTable table, Isa isa) {
+  table = withVnni(table, isa);
+  table.multiplyPanelOfPairs = avx512bf16::multiplyPanel;
   return table;
 }
 
@@ -77,6 +87,7 @@ const KernelTable& kernelsOf(Isa isa) {
       baseline::multiplyCodes,
       baseline::multiplyPanel<float>,
       baseline::multiplyPanel<double>,
+      baseline::multiplyPanel<Bfloat16Pair>,
       baseline::addMoments,
       baseline::addGradients,
       baseline::lineGradient,
@@ -93,14 +104,17 @@ const KernelTable& kernelsOf(Isa isa) {
       baseline::multiplyCodes,
       avx512::multiplyPanel<float>,
       avx512::multiplyPanel<double>,
+      baseline::multiplyPanel<Bfloat16Pair>,
       avx512::addMoments,
       avx512::addGradients,
       avx512::lineGradient,
   };
   // Of these kernels, those of floats have no use for VNNI.
   static constexpr KernelTable kAvx512VnniTable = withVnni(kAvx512Table, Isa::kAvx512Vnni);
-  static constexpr KernelTable kAmxTable = withVnni(kAvx512Table, Isa::kAmx);
+  static constexpr KernelTable kAvx512Bf16Table = withBf16(kAvx512Table, Isa::kAvx512Bf16);
+  static constexpr KernelTable kAmxTable = withBf16(kAvx512Table, Isa::kAmx);
   if (isa == Isa::kAmx) return kAmxTable;
+  if (isa == Isa::kAvx512Bf16) return kAvx512Bf16Table;
   if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
   if (isa == Isa::kAvx512) return kAvx512Table;
 #endif

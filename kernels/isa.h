@@ -14,6 +14,7 @@
 
 namespace simaqat::kernels {
 
+struct Bfloat16Pair;
 struct GradientLine;
 struct PartialMoments;
 struct PassedValues;
@@ -26,8 +27,11 @@ enum class Isa {
   kBaseline,    // "avx2" on x86-64, "neon" on Arm
   kAvx512,      // "avx512": F, BW, DQ and VL
   kAvx512Vnni,  // "avx512vnni"
+  kAvx512Bf16,  // "avx512bf16": dot products of bfloat16, too
   kAmx,         // "amx": matrix tiles of 8-bit codes and of bfloat16, matrix_tiles.h
 };
+constexpr Isa kAllIsas[] = {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16,
+                            Isa::kAmx};
 const char* isaName(Isa isa);
 
 // What the CPU can do.
@@ -56,6 +60,7 @@ struct KernelTable {
   // panel_product.h
   void (*multiplyPanel)(const PanelProduct<float>& product);
   void (*multiplyPanelInDouble)(const PanelProduct<double>& product);
+  void (*multiplyPanelOfPairs)(const PanelProduct<Bfloat16Pair>& product);
   // channel_loops.h
   void (*addMoments)(const float* values, int64_t n, PartialMoments& moments);
   void (*addGradients)(const float* dy, const float* x, int64_t n, const PassedValues& passed,

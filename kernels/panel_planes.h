@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
+#include "kernels/bfloat16.h"
 #include "kernels/panel_product.h"
+#include "kernels/window_sum.h"
 
 namespace simaqat::kernels {
 
@@ -55,6 +58,51 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const in
       }
       Eigen::internal::ptranspose(square);
       for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
+      p += kLanes;
+    }
+  }
+}
+
+// Whether kLanes pairs from p on are 2 kLanes neighbours.
+inline bool areNeighbours(const PositionVector* pair, int64_t p, int64_t count) {
+  if (p + kLanes > count) return false;
+  const PositionVector& last = pair[p + kLanes - 1];
+  return last.target == pair[p].target + 2 * (kLanes - 1) && last.width == 2;
+}
+
+// The same of pairs: panel[p][c] = dy[c * plane + target of pair p] and its neighbour, or zero
+// where there is none.
+inline void packPanel(const float* dy, int64_t plane, int64_t channels, const PositionVector* pair,
+                      int64_t count, Bfloat16Pair* panel) {
+  for (int64_t c0 = 0; c0 < kPanel<float>; c0 += kLanes) {
+    const int64_t some = std::clamp<int64_t>(channels - c0, 0, kLanes);
+    const float* from = dy + c0 * plane;
+    Bfloat16Pair* to = panel + c0;
+    int64_t p = 0;
+    while (p < count) {
+      int64_t single = p;
+      while (single < count && !areNeighbours(pair, single, count)) ++single;
+      for (int64_t c = 0; c < kLanes; ++c) {
+        for (int64_t i = p; i < single; ++i) {
+          const float* at = from + c * plane + pair[i].target;
+          to[i * kPanel<float> + c] =
+              c >= some ? Bfloat16Pair{0} : pairOf(at[0], pair[i].width == 2 ? at[1] : 0.0f);
+        }
+      }
+      p = single;
+      if (p == count) break;
+      PacketSquare square;
+      for (int64_t c = 0; c < kLanes; ++c) {
+        square.packet[c] = broadcast(0.0f);
+        if (c >= some) continue;
+        const float* row = from + c * plane + pair[p].target;
+        expectToRead(row);
+        square.packet[c] = loadPairs(row);
+      }
+      Eigen::internal::ptranspose(square);
+      for (int64_t i = 0; i < kLanes; ++i) {
+        store(to + (p + i) * kPanel<float>, square.packet[i]);
+      }
       p += kLanes;
     }
   }

@@ -10,12 +10,25 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/packet.h"
 
 namespace simaqat::kernels {
 
+// What sums of products of T are taken in: T itself, or float where T is two bfloat16 numbers.
 template <class T>
-constexpr int64_t kPanel = 2 * Eigen::internal::packet_traits<T>::size;
+struct SumOfProducts {
+  using Type = T;
+};
+template <>
+struct SumOfProducts<Bfloat16Pair> {
+  using Type = float;
+};
+template <class T>
+using SumOf = typename SumOfProducts<T>::Type;
+
+template <class T>
+constexpr int64_t kPanel = 2 * Eigen::internal::packet_traits<SumOf<T>>::size;
 
 template <class T>
 int64_t panels(int64_t columns) {
@@ -36,7 +49,9 @@ constexpr int64_t kPanelDepth = 256;
 // for i in [0, rows) and the lanes of a panel, and the same for each further panel, panel_stride
 // behind the one before, with results panel_results behind its. Of the last panel, lanes behind
 // `columns` may be left out. A sum starts from zero and is one chain of fused multiply-adds in the
-// order of j.
+// order of j. The product of two Bfloat16Pairs is that of their second numbers plus that of their
+// first, added in this order; where the processor has an instruction for it (isa.h), numbers below
+// float's least normal one are zero.
 template <class T>
 struct PanelProduct {
   const T* source;
@@ -46,7 +61,7 @@ struct PanelProduct {
   int64_t depth;
   const T* panel;
   int64_t columns;
-  T* result;
+  SumOf<T>* result;
   int64_t result_stride;
   bool adds = true;
   int64_t panels = 1;
@@ -68,6 +83,9 @@ void multiplyPanel(const PanelProduct<T>& product);
 namespace avx512 {
 template <class T>
 void multiplyPanel(const PanelProduct<T>& product);
+}
+namespace avx512bf16 {
+void multiplyPanel(const PanelProduct<Bfloat16Pair>& product);
 }
 #endif
 

@@ -3,22 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "kernels/bfloat16.h"
 
 namespace simaqat::kernels {
-
-// The bits of x rounded to bfloat16, ties to even, in the upper half.
-inline uint32_t roundedToBfloat16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  return (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
-}
-
-inline float floatOfBits(uint32_t bits) {
-  float x;
-  std::memcpy(&x, &bits, sizeof(x));
-  return x;
-}
 
 // As the upper half of a float each: hi is x rounded, mid what is left of it rounded, and lo the rest.
 // NaN and infinity make one of them NaN.

@@ -42,14 +42,17 @@ struct WeightGradPlan {
   int64_t partial_size;
 };
 
-// dw of one panel's channels, from the partial sums of all cuts.
+// dw of one panel's channels: the partial sums of all cuts, times `scale`.
 inline void finishPanel(const WeightGradPlan& plan, float* partial, int64_t group, int64_t panel,
-                        float* dw) {
+                        float scale, float* dw) {
   float* sums = partial + plan.panelSums(group, panel);
   const int64_t count = plan.taps * kPanel<float>;
   for (int64_t cut = 1; cut < plan.cuts; ++cut) {
     const float* more = sums + cut * plan.partial_size;
     for (int64_t i = 0; i < count; ++i) sums[i] += more[i];
+  }
+  if (scale != 1) {
+    for (int64_t i = 0; i < count; ++i) sums[i] *= scale;
   }
   const int64_t channel = panel * kPanel<float>;
   const int64_t channels = std::min(kPanel<float>, plan.sum.target_channels - channel);
@@ -57,11 +60,13 @@ inline void finishPanel(const WeightGradPlan& plan, float* partial, int64_t grou
             dw + (group * plan.sum.target_channels + channel) * plan.taps, plan.taps);
 }
 
-inline void finishSums(const WeightGradPlan& plan, float* partial, float* dw, ThreadPool& pool) {
+inline void finishSums(const WeightGradPlan& plan, float* partial, float scale, float* dw,
+                       ThreadPool& pool) {
   pool.runRanges(plan.sum.group * plan.group_panels, ceilDiv(1 << 12, plan.taps * plan.cuts),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
-                     finishPanel(plan, partial, i / plan.group_panels, i % plan.group_panels, dw);
+                     finishPanel(plan, partial, i / plan.group_panels, i % plan.group_panels, scale,
+                                 dw);
                    }
                  });
 }

@@ -36,8 +36,8 @@ void evaluate(const EvalContext& c) {
 void kernel(const EvalContext& c) {
   const kernels::ConvShape shape = shapeOf(c);
   float* y = c.out().data<float>();
-  kernels::convInputGrad(shape, c.in(0).data<float>(), c.in(1).data<float>(), y, c.workspace,
-                         c.pool);
+  kernels::convInputGrad(shape, kernels::Operands::kFloat, c.in(0).data<float>(),
+                         c.in(1).data<float>(), y, c.workspace, c.pool);
   if (!c.hasIn(2)) return;
   const int64_t plane = planeSize(shape);
   const float* bias = c.in(2).data<float>();
@@ -54,7 +54,7 @@ int64_t workspace(const Node& node, int threads) {
   return static_cast<int64_t>(kernels::convInputGradWorkspace(
       convTransposeShape(node, node.attributes<ConvTransposeAttributes>(),
                          node.input(0)->type.dims(), node.input(1)->type.dims()),
-      threads));
+      kernels::Operands::kFloat, threads));
 }
 
 void gradient(GradientContext& c) {

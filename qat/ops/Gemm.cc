@@ -80,15 +80,16 @@ void kernel(const EvalContext& c) {
   const auto& attributes = c.node.attributes<GemmAttributes>();
   const Sizes s = sizesOf(attributes, c.in(0).dims, c.in(1).dims);
   if (c.hasIn(2)) startWithBias(c, attributes.beta);
-  kernels::gemm(attributes.transA, attributes.transB, s.m, s.n, s.k, attributes.alpha,
-                c.in(0).data<float>(), c.in(1).data<float>(), c.hasIn(2) ? 1.0f : 0.0f,
-                c.out().data<float>(), c.workspace, c.pool);
+  kernels::gemm(kernels::Operands::kFloat, attributes.transA, attributes.transB, s.m, s.n, s.k,
+                attributes.alpha, c.in(0).data<float>(), c.in(1).data<float>(),
+                c.hasIn(2) ? 1.0f : 0.0f, c.out().data<float>(), c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
   const Sizes s = sizesOf(node.attributes<GemmAttributes>(), node.input(0)->type.dims(),
                           node.input(1)->type.dims());
-  return static_cast<int64_t>(kernels::gemmWorkspace(s.m, s.n, s.k, threads));
+  return static_cast<int64_t>(
+      kernels::gemmWorkspace(kernels::Operands::kFloat, s.m, s.n, s.k, threads));
 }
 
 // op(A)' = dY op(B)^T and op(B)' = op(A)^T dY, each transposed where its operand is.

@@ -38,13 +38,14 @@ void kernel(const EvalContext& c) {
     const auto [a, b] = static_cast<const Products*>(products)->offsets(i);
     return kernels::GemmOffsets{a, b};
   };
-  kernels::gemms(p.count, p.m, p.n, p.k, c.in(0).data<float>(), c.in(1).data<float>(), offsets, &p,
-                 c.out().data<float>(), c.workspace, c.pool);
+  kernels::gemms(kernels::Operands::kFloat, p.count, p.m, p.n, p.k, c.in(0).data<float>(),
+                 c.in(1).data<float>(), offsets, &p, c.out().data<float>(), c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
   const Products p(node, node.input(0)->type.dims(), node.input(1)->type.dims());
-  return static_cast<int64_t>(kernels::gemmsWorkspace(p.count, p.m, p.n, p.k, threads));
+  return static_cast<int64_t>(
+      kernels::gemmsWorkspace(kernels::Operands::kFloat, p.count, p.m, p.n, p.k, threads));
 }
 
 Value* gemm(GradientContext& c, Value* a, Value* b, const char* transposed) {

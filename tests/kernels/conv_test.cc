@@ -13,9 +13,9 @@ struct Results {
 
 // All three passes, with arrays that begin `offset` floats behind an aligned address and sentinels
 // behind them.
-Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w,
-               const std::vector<float>& bias, const std::vector<float>& dy, int threads,
-               size_t offset = 0) {
+Results runAll(const ConvShape& s, Operands operands, const std::vector<float>& x,
+               const std::vector<float>& w, const std::vector<float>& bias,
+               const std::vector<float>& dy, int threads, size_t offset = 0) {
   ThreadPool pool(threads);
   constexpr float kSentinel = 12345;
   const auto shifted = [&](const std::vector<float>& v) {
@@ -35,18 +35,20 @@ Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vecto
   workspace = dirtyWorkspace(convForwardWorkspace(s, Sums::kDouble, threads));
   convForward(s, Sums::kDouble, xs.data() + offset, ws.data() + offset, b, wide_y.data() + offset,
               workspace.data(), pool);
-  workspace = dirtyWorkspace(convInputGradWorkspace(s, threads));
-  convInputGrad(s, dys.data() + offset, ws.data() + offset, dx.data() + offset, workspace.data(),
-                pool);
-  workspace = dirtyWorkspace(convWeightGradWorkspace(s, threads));
-  convWeightGrad(s, xs.data() + offset, dys.data() + offset, dw.data() + offset, workspace.data(),
-                 pool);
+  workspace = dirtyWorkspace(convInputGradWorkspace(s, operands, threads));
+  convInputGrad(s, operands, dys.data() + offset, ws.data() + offset, dx.data() + offset,
+                workspace.data(), pool);
+  workspace = dirtyWorkspace(convWeightGradWorkspace(s, operands, threads));
+  convWeightGrad(s, operands, xs.data() + offset, dys.data() + offset, dw.data() + offset,
+                 workspace.data(), pool);
   std::vector<float> both_dx = output(sizeOfX(s)), both_dw = output(sizeOfW(s));
   workspace = dirtyWorkspace(convGradsWorkspace(s, threads));
   convGrads(s, xs.data() + offset, dys.data() + offset, ws.data() + offset, both_dx.data() + offset,
             both_dw.data() + offset, workspace.data(), pool);
-  REQUIRE(sameBits(both_dx, dx));
-  REQUIRE(sameBits(both_dw, dw));
+  if (operands == Operands::kFloat) {
+    REQUIRE(sameBits(both_dx, dx));
+    REQUIRE(sameBits(both_dw, dw));
+  }
   for (std::vector<float>* v : {&y, &wide_y, &dx, &dw}) {
     for (size_t i = 0; i < 8; ++i) REQUIRE((*v)[v->size() - 1 - i] == kSentinel);
     for (size_t i = 0; i < offset; ++i) REQUIRE((*v)[i] == kSentinel);
@@ -56,9 +58,11 @@ Results runAll(const ConvShape& s, const std::vector<float>& x, const std::vecto
   return {y, wide_y, dx, dw};
 }
 
-void check(const ConvShape& s, bool with_bias = true) {
-  CAPTURE(s.batch, s.in_channels, s.out_channels, s.group, s.in, s.out, s.kernel, s.stride,
-          s.dilation, s.pad_begin);
+void check(const ConvShape& s, Operands operands, bool with_bias) {
+  // Depthwise convolution has floats only.
+  const auto operand = [&](float v) { return isDepthwise(s) ? v : roundedTo(operands, v); };
+  CAPTURE(operands == Operands::kFloat, s.batch, s.in_channels, s.out_channels, s.group, s.in,
+          s.out, s.kernel, s.stride, s.dilation, s.pad_begin);
   const std::vector<float> x = randomFloats(sizeOfX(s), 1), w = randomFloats(sizeOfW(s), 2),
                            dy = randomFloats(sizeOfY(s), 3);
   const std::vector<float> bias =
@@ -71,21 +75,28 @@ void check(const ConvShape& s, bool with_bias = true) {
     const auto a = static_cast<size_t>(xi), b = static_cast<size_t>(wi),
                c = static_cast<size_t>(yi);
     y[c] += static_cast<double>(x[a]) * w[b];
-    dx[a] += static_cast<double>(dy[c]) * w[b];
-    dw[b] += static_cast<double>(dy[c]) * x[a];
+    dx[a] += static_cast<double>(operand(dy[c])) * operand(w[b]);
+    dw[b] += static_cast<double>(operand(dy[c])) * operand(x[a]);
   });
-  const Results one = runAll(s, x, w, bias, dy, 1);
+  const Results one = runAll(s, operands, x, w, bias, dy, 1);
   CHECK(relativeError(one.y, y) < 2e-6);
   // Half a unit in the last place for each block of taps, of which there are up to three here.
   CHECK(relativeError(one.wide_y, y) <= 1.2e-7);
   CHECK(relativeError(one.dx, dx) < 2e-6);
   CHECK(relativeError(one.dw, dw) < 2e-6);
   for (int threads : {2, 3}) {
-    const Results more = runAll(s, x, w, bias, dy, threads, static_cast<size_t>(threads - 1));
+    const Results more =
+        runAll(s, operands, x, w, bias, dy, threads, static_cast<size_t>(threads - 1));
     CHECK(sameBits(more.y, one.y));
     CHECK(sameBits(more.wide_y, one.wide_y));
     CHECK(sameBits(more.dx, one.dx));
     CHECK(sameBits(more.dw, one.dw));
+  }
+}
+
+void check(const ConvShape& s, bool with_bias = true) {
+  for (const Operands operands : {Operands::kFloat, Operands::kBfloat16}) {
+    check(s, operands, with_bias);
   }
 }
 
@@ -153,10 +164,10 @@ TEST_CASE("gradients of a 1x1 convolution of codes are the same together as one 
   const Codes x{codes.data(), 0.02f, 117};
   ThreadPool pool(2);
   std::vector<float> dx(codes.size()), dw(w.size()), both_dx = dx, both_dw = dw;
-  auto workspace = dirtyWorkspace(convInputGradWorkspace(s, 2));
-  convInputGrad(s, dy.data(), w.data(), dx.data(), workspace.data(), pool);
-  workspace = dirtyWorkspace(convWeightGradWorkspace(s, 2));
-  convWeightGrad(s, x, dy.data(), dw.data(), workspace.data(), pool);
+  auto workspace = dirtyWorkspace(convInputGradWorkspace(s, Operands::kFloat, 2));
+  convInputGrad(s, Operands::kFloat, dy.data(), w.data(), dx.data(), workspace.data(), pool);
+  workspace = dirtyWorkspace(convWeightGradWorkspace(s, Operands::kFloat, 2));
+  convWeightGrad(s, Operands::kFloat, x, dy.data(), dw.data(), workspace.data(), pool);
   workspace = dirtyWorkspace(convGradsWorkspace(s, 2));
   convGrads(s, x, dy.data(), w.data(), both_dx.data(), both_dw.data(), workspace.data(), pool);
   CHECK(sameBits(both_dx, dx));
@@ -181,13 +192,14 @@ TEST_CASE("a sample's convolution does not depend on the rest of the batch") {
     single.batch = 1;
     const std::vector<float> x = randomFloats(sizeOfX(s), 1), w = randomFloats(sizeOfW(s), 2),
                              dy = randomFloats(sizeOfY(s), 3);
-    const Results all = runAll(s, x, w, {}, dy, 2);
+    const Operands operands = batch == 5 ? Operands::kBfloat16 : Operands::kFloat;
+    const Results all = runAll(s, operands, x, w, {}, dy, 2);
     for (int64_t n = 0; n < batch; ++n) {
       const auto part = [&](const std::vector<float>& v) {
         const ptrdiff_t size = static_cast<ptrdiff_t>(v.size()) / batch;
         return std::vector<float>(v.begin() + n * size, v.begin() + (n + 1) * size);
       };
-      const Results one = runAll(single, part(x), w, {}, part(dy), 1);
+      const Results one = runAll(single, operands, part(x), w, {}, part(dy), 1);
       REQUIRE(sameBits(one.y, part(all.y)));
       REQUIRE(sameBits(one.wide_y, part(all.wide_y)));
       REQUIRE(sameBits(one.dx, part(all.dx)));
@@ -200,7 +212,7 @@ TEST_CASE("depthwise convolution of a small plane keeps a NaN within its windows
   std::vector<float> x = randomFloats(sizeOfX(s), 1);
   const std::vector<float> w = randomFloats(sizeOfW(s), 2), dy = randomFloats(sizeOfY(s), 3);
   x[6] = std::nanf("");  // the last of the first row
-  const Results r = runAll(s, x, w, {}, dy, 1);
+  const Results r = runAll(s, Operands::kFloat, x, w, {}, dy, 1);
   for (int64_t i = 0; i < sizeOfY(s); ++i) {
     const bool sees_it = i == 5 || i == 6 || i == 12 || i == 13;
     CHECK(std::isnan(r.y[static_cast<size_t>(i)]) == sees_it);
@@ -212,7 +224,7 @@ TEST_CASE("convolution lets a NaN go where its windows are and nowhere else") {
   std::vector<float> x = randomFloats(sizeOfX(s), 1);
   const std::vector<float> w = randomFloats(sizeOfW(s), 2), dy = randomFloats(sizeOfY(s), 3);
   x[0] = std::nanf("");
-  const Results r = runAll(s, x, w, {}, dy, 1);
+  const Results r = runAll(s, Operands::kFloat, x, w, {}, dy, 1);
   for (int64_t i = 0; i < sizeOfY(s); ++i) {
     const int64_t column = i % 9, row = i / 9 % 9;
     const bool touched = i < 4 * 81 && row <= 1 && column <= 1;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/isa.h"
+#include "kernels/operands.h"
 #include "qat/base/random.h"
 #include "qat/base/thread_pool.h"
 
@@ -21,10 +22,18 @@ inline std::vector<float> randomFloats(int64_t n, uint64_t seed, float scale = 1
   return v;
 }
 
+// What an operand is rounded to: of bfloat16, 8 bits, ties to even.
+inline float roundedTo(Operands operands, float v) {
+  if (operands == Operands::kFloat || v == 0) return v;
+  int exponent;
+  const float mantissa = std::frexp(v, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(mantissa, 8)), exponent - 8);
+}
+
 // The instruction sets that this CPU has.
 inline std::vector<Isa> available() {
   std::vector<Isa> all;
-  for (const Isa isa : {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAmx}) {
+  for (const Isa isa : kAllIsas) {
     if (isa <= detectedIsa()) all.push_back(isa);
   }
   return all;

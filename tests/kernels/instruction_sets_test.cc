@@ -21,19 +21,42 @@ void multiply(const KernelTable& table, const PanelProduct<double>& p) {
 
 constexpr int64_t kMostPanels = 3;
 
+void multiply(const KernelTable& table, const PanelProduct<Bfloat16Pair>& p) {
+  table.multiplyPanelOfPairs(p);
+}
+
+template <class T>
+std::vector<T> operands(const float* numbers, size_t count) {
+  return {numbers, numbers + count};
+}
+template <>
+std::vector<Bfloat16Pair> operands(const float* numbers, size_t count) {
+  std::vector<Bfloat16Pair> pairs(count);
+  for (size_t i = 0; i < count; ++i) pairs[i] = pairOf(numbers[i], numbers[(i + 7) % count]);
+  return pairs;
+}
+template <class T>
+T multiplyAdd(T a, T b, T sum) {
+  return std::fma(a, b, sum);
+}
+float multiplyAdd(Bfloat16Pair a, Bfloat16Pair b, float sum) {
+  return std::fma(firstOf(a), firstOf(b), std::fma(secondOf(a), secondOf(b), sum));
+}
+
 // A product of these sizes against the chains of fused multiply-adds that panel_product.h tells.
 template <class T>
 void checkProduct(Isa isa, int64_t panels, int64_t rows, int64_t depth, int64_t columns) {
   const std::vector<float> numbers = randomFloats(6000, 3);
-  const std::vector<T> source(numbers.begin(), numbers.begin() + 2000);
-  const std::vector<T> panel(numbers.begin() + 2000, numbers.end());
+  const std::vector<T> source = operands<T>(numbers.data(), 2000);
+  const std::vector<T> panel = operands<T>(numbers.data() + 2000, 4000);
   std::vector<int64_t> row, offset;
   for (int64_t i = 0; i < kMostRows; ++i) row.push_back(i * 29 % 500);
   for (int64_t j = 0; j < kMostDepth; ++j) offset.push_back(j * j % 1000);
   constexpr int64_t kStride = kMostDepth * kPanel<T>;
   const int64_t results = (rows + 1) * kPanel<T>;
   const bool adds = (rows + columns) % 2 == 0;
-  std::vector<T> result(static_cast<size_t>(panels * results), T{7});
+  using Sum = SumOf<T>;
+  std::vector<Sum> result(static_cast<size_t>(panels * results), Sum{7});
   multiply(kernelsOf(isa), {source.data(), row.data(), rows, offset.data(), depth, panel.data(),
                             columns, result.data(), kPanel<T>, adds, panels, kStride, results});
   CAPTURE(isaName(isa), panels, rows, depth, columns);
@@ -42,14 +65,14 @@ void checkProduct(Isa isa, int64_t panels, int64_t rows, int64_t depth, int64_t 
       for (int64_t lane = 0; lane < kPanel<T>; ++lane) {
         const bool is_row = i < rows;
         if (is_row && q + 1 == panels && lane >= columns) continue;
-        T sum = 0;
+        Sum sum = 0;
         for (int64_t j = 0; is_row && j < depth; ++j) {
           const auto at =
               static_cast<size_t>(row[static_cast<size_t>(i)] + offset[static_cast<size_t>(j)]);
           const auto w = static_cast<size_t>(q * kStride + j * kPanel<T> + lane);
-          sum = std::fma(source[at], panel[w], sum);
+          sum = multiplyAdd(source[at], panel[w], sum);
         }
-        const T expected = !is_row || adds ? T{7} + sum : sum;
+        const Sum expected = !is_row || adds ? Sum{7} + sum : sum;
         if (result[static_cast<size_t>(q * results + i * kPanel<T> + lane)] != expected) {
           FAIL("panel " << q << ", row " << i << ", lane " << lane);
         }
@@ -91,6 +114,7 @@ std::vector<float> unusual(int64_t n, uint64_t seed, float special) {
 TEST_CASE("panel products, on every instruction set") {
   checkPanels<float>();
   checkPanels<double>();
+  checkPanels<Bfloat16Pair>();
 }
 
 TEST_CASE("moments, on every instruction set") {

@@ -12,6 +12,8 @@ TEST_CASE("an instruction set is forced by name") {
   CHECK(chosenIsa(baseline, Isa::kAvx512Vnni) == Isa::kBaseline);
   CHECK(chosenIsa("avx512", Isa::kAvx512Vnni) == Isa::kAvx512);
   CHECK(chosenIsa("avx512vnni", Isa::kAmx) == Isa::kAvx512Vnni);
+  CHECK(chosenIsa("avx512bf16", Isa::kAmx) == Isa::kAvx512Bf16);
+  CHECK_THROWS_AS(chosenIsa("avx512bf16", Isa::kAvx512Vnni), Error);
   CHECK(chosenIsa(nullptr, Isa::kAmx) == Isa::kAmx);
   CHECK_THROWS_AS(chosenIsa("avx512", Isa::kBaseline), Error);
   CHECK_THROWS_AS(chosenIsa("avx512vnni", Isa::kAvx512), Error);

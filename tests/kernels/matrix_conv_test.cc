@@ -12,8 +12,8 @@
 namespace simaqat::kernels {
 namespace {
 
-struct Operands {
-  explicit Operands(const ConvShape& shape)
+struct Values {
+  explicit Values(const ConvShape& shape)
       : dy(randomFloats(sizeOfY(shape), 3)), bias(randomFloats(shape.out_channels, 4)) {
     for (float v : randomFloats(sizeOfX(shape), 1)) {
       codes.push_back(static_cast<uint8_t>(std::fabs(v - std::floor(v)) * 256));
@@ -44,7 +44,7 @@ double relativeError(const std::vector<float>& a, const std::vector<double>& exp
   return std::sqrt(error / size);
 }
 
-void checkForward(const ConvShape& shape, const Operands& a) {
+void checkForward(const ConvShape& shape, const Values& a) {
   std::vector<float> y(static_cast<size_t>(sizeOfY(shape)), NAN);
   std::vector<float> expected(y.size());
   ThreadPool one(1);
@@ -60,7 +60,7 @@ void checkForward(const ConvShape& shape, const Operands& a) {
   }
 }
 
-void checkGradients(const ConvShape& shape, const Operands& a) {
+void checkGradients(const ConvShape& shape, const Values& a) {
   std::vector<double> dx(static_cast<size_t>(sizeOfX(shape))), dw(a.w.size());
   forEachProduct(shape, [&](int64_t xi, int64_t wi, int64_t yi) {
     const auto x = static_cast<size_t>(xi), w = static_cast<size_t>(wi), y = static_cast<size_t>(yi);
@@ -91,7 +91,7 @@ void checkGradients(const ConvShape& shape, const Operands& a) {
 void check(const ConvShape& shape) {
   CAPTURE(shape.batch, shape.in_channels, shape.out_channels, shape.group, shape.in, shape.kernel,
           shape.stride, shape.dilation, shape.pad_begin);
-  const Operands a(shape);
+  const Values a(shape);
   checkForward(shape, a);
   checkGradients(shape, a);
 }
@@ -134,7 +134,7 @@ TEST_CASE("a gradient that is not finite stays so on matrix tiles") {
   }
   const ConvShape shape = make(1, 16, 16, 1, {1, 6, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1});
   for (const float bad : {NAN, INFINITY}) {
-    Operands a(shape);
+    Values a(shape);
     a.dy[50] = bad;
     ThreadPool pool(1);
     std::vector<float> dx(static_cast<size_t>(sizeOfX(shape))), dw(a.w.size());

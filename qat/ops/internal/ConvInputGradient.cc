@@ -39,7 +39,8 @@ void kernel(const EvalContext& c) {
   } else if (c.hasIn(2) && kernels::winogradFits(shape)) {
     kernels::winogradInputGrad(shape, dy, w, c.out().data<float>(), c.workspace, c.pool);
   } else {
-    kernels::convInputGrad(shape, dy, w, c.out().data<float>(), c.workspace, c.pool);
+    kernels::convInputGrad(shape, operandsOf(c.node), dy, w, c.out().data<float>(), c.workspace,
+                           c.pool);
   }
 }
 
@@ -48,18 +49,20 @@ kernels::ConvShape staticShapeOf(const Node& node) {
   return convShape(node, attributes, attributes.shape, node.input(1)->type.dims());
 }
 
-size_t workspaceOf(const kernels::ConvShape& shape, bool is_quantized, int threads) {
+size_t workspaceOf(const kernels::ConvShape& shape, kernels::Operands operands, bool is_quantized,
+                   int threads) {
   if (is_quantized && kernels::convFitsMatrixTiles(shape)) {
     return kernels::matrixInputGradWorkspace(shape, threads);
   }
   if (is_quantized && kernels::winogradFits(shape)) {
     return kernels::winogradInputGradWorkspace(shape, threads);
   }
-  return kernels::convInputGradWorkspace(shape, threads);
+  return kernels::convInputGradWorkspace(shape, operands, threads);
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(workspaceOf(staticShapeOf(node), node.input(2) != nullptr, threads));
+  return static_cast<int64_t>(
+      workspaceOf(staticShapeOf(node), operandsOf(node), node.input(2) != nullptr, threads));
 }
 
 }  // namespace

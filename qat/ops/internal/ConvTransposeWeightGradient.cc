@@ -29,13 +29,14 @@ void evaluate(const EvalContext& c) {
 }
 
 void kernel(const EvalContext& c) {
-  kernels::convWeightGrad(shapeOf(c.node, c.in(0).dims), c.in(1).data<float>(),
-                          c.in(0).data<float>(), c.out().data<float>(), c.workspace, c.pool);
+  kernels::convWeightGrad(shapeOf(c.node, c.in(0).dims), kernels::Operands::kFloat,
+                          c.in(1).data<float>(), c.in(0).data<float>(), c.out().data<float>(),
+                          c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(
-      kernels::convWeightGradWorkspace(shapeOf(node, node.input(0)->type.dims()), threads));
+  return static_cast<int64_t>(kernels::convWeightGradWorkspace(
+      shapeOf(node, node.input(0)->type.dims()), kernels::Operands::kFloat, threads));
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ void kernel(const EvalContext& c) {
   const float* dy = c.in(1).data<float>();
   float* dw = c.out().data<float>();
   if (!c.hasIn(2)) {
-    kernels::convWeightGrad(shape, c.in(0).data<float>(), dy, dw, c.workspace, c.pool);
+    kernels::convWeightGrad(shape, operandsOf(c.node), c.in(0).data<float>(), dy, dw, c.workspace,
+                            c.pool);
     return;
   }
   const kernels::Codes x{c.in(0).data<uint8_t>(), *c.in(2).data<float>(), *c.in(3).data<float>()};
@@ -43,7 +44,7 @@ void kernel(const EvalContext& c) {
   } else if (kernels::winogradFits(shape)) {
     kernels::winogradWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
   } else {
-    kernels::convWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
+    kernels::convWeightGrad(shape, operandsOf(c.node), x, dy, dw, c.workspace, c.pool);
   }
 }
 
@@ -52,18 +53,20 @@ kernels::ConvShape staticShapeOf(const Node& node) {
   return convShape(node, attributes, node.input(0)->type.dims(), attributes.shape);
 }
 
-size_t workspaceOf(const kernels::ConvShape& shape, bool is_quantized, int threads) {
+size_t workspaceOf(const kernels::ConvShape& shape, kernels::Operands operands, bool is_quantized,
+                   int threads) {
   if (is_quantized && kernels::convFitsMatrixTiles(shape)) {
     return kernels::matrixWeightGradWorkspace(shape, threads);
   }
   if (is_quantized && kernels::winogradFits(shape)) {
     return kernels::winogradWeightGradWorkspace(shape, threads);
   }
-  return kernels::convWeightGradWorkspace(shape, threads);
+  return kernels::convWeightGradWorkspace(shape, operands, threads);
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return static_cast<int64_t>(workspaceOf(staticShapeOf(node), node.input(2) != nullptr, threads));
+  return static_cast<int64_t>(
+      workspaceOf(staticShapeOf(node), operandsOf(node), node.input(2) != nullptr, threads));
 }
 
 }  // namespace

@@ -27,11 +27,13 @@ struct ConvAttributes {
 // A gradient of Conv, whose result's dimensions its inputs do not tell.
 struct ConvGradientAttributes : ConvAttributes {
   std::vector<int64_t> shape;
+  bool bfloat16 = false;  // what operands of products are rounded to (kernels/operands.h)
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor& visit) {
     ConvAttributes::fields(self, visit);
     visit.required("shape", self.shape);
+    visit("bfloat16", self.bfloat16);
   }
 };
 
