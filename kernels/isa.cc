@@ -122,6 +122,8 @@ const KernelTable& kernelsOf(Isa isa) {
   return kBaselineTable;
 }
 
+bool hasBfloat16Products() { return kernels().isa >= Isa::kAvx512Bf16; }
+
 const KernelTable& kernels() {
   static const KernelTable& table = kernelsOf(chosenIsa(std::getenv("SIMAQAT_ISA"), detectedIsa()));
   return table;

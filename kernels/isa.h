@@ -40,6 +40,9 @@ Isa detectedIsa();
 // Throws an Error where that is unknown or more than the CPU has.
 Isa chosenIsa(const char* forced, Isa detected);
 
+// Whether what is chosen has an instruction for products of bfloat16 numbers.
+bool hasBfloat16Products();
+
 // Serial loops over contiguous elements; fake_quantize.h has their formulas.
 struct KernelTable {
   Isa isa;

@@ -78,12 +78,14 @@ class BenchCommand : public Command {
     set.threads(threads_);
     set.bytes("--memory-limit", memory_limit_,
               "Compute values again until a training step's memory is within this");
+    set.backward(backward_);
     set.add("--profile", profile_,
             "Writes a step as a Chrome trace, and prints where its time goes");
     set.flag("--json", json_, "One JSON object on standard output");
   }
 
   int run() override {
+    bfloat16_gradients_ = asksForBfloat16(backward_);
     ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
     std::optional<Model> model = loadModel(model_);
     for (const std::string& shape : shapes_) sample_dims_.insert(parseShape(shape));
@@ -95,6 +97,9 @@ class BenchCommand : public Command {
     model.reset();  // the executor need not share its weights
     if (!trains && memory_limit_ > 0) {
       throw usageError("--memory-limit is of training steps; {} is evaluated", model_);
+    }
+    if (!trains && bfloat16_gradients_) {
+      throw usageError("--backward is of training steps; {} is evaluated", model_);
     }
     const StepMemory memory = fitMemory(graph, memory_limit_, pool.threads());
     if (memory.recomputed.nodes > 0) logInfo("a step: {}", memory.toString());
@@ -150,7 +155,9 @@ class BenchCommand : public Command {
     }
     OptimizerOptions sgd;
     sgd.momentum = 0.9f;
-    return buildTrainingStep(std::move(joined), {Mode::kTrain}, sgd, batch_size_, sample_dims_);
+    StepMode mode{Mode::kTrain};
+    mode.bfloat16_gradients = bfloat16_gradients_;
+    return buildTrainingStep(std::move(joined), mode, sgd, batch_size_, sample_dims_);
   }
 
   static std::vector<std::string> withoutOutputs(const Graph& model,
@@ -216,6 +223,8 @@ class BenchCommand : public Command {
   std::string model_;
   std::string loss_;
   int64_t memory_limit_ = 0;
+  std::string backward_ = "fp32";
+  bool bfloat16_gradients_ = false;
   std::string profile_;
   int64_t batch_size_ = 0;
   std::vector<std::string> shapes_;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 
+#include "kernels/isa.h"
 #include "qat/base/error.h"
 
 namespace simaqat {
@@ -101,6 +102,24 @@ Option OptionSet::moment(const char* name, Moment& value, const char* help) {
 
 Option OptionSet::threads(int& value) {
   return add("--threads", value, "Default: all processors").between(1, 1024);
+}
+
+Option OptionSet::backward(std::string& value) {
+  return add("--backward", value,
+             "What the operands of gradients' products are rounded to: fp32 (not at all), or bf16 "
+             "(faster, where the CPU has AVX512_BF16)")
+      .showDefault()
+      .oneOf({"fp32", "bf16"});
+}
+
+bool asksForBfloat16(const std::string& backward) {
+  if (backward != "bf16") return false;
+  if (!kernels::hasBfloat16Products()) {
+    throw usageError("--backward bf16: needs avx512bf16, and this is {}{}",
+                     kernels::isaName(kernels::kernels().isa),
+                     kernels::detectedIsa() >= kernels::Isa::kAvx512Bf16 ? " (SIMAQAT_ISA)" : "");
+  }
+  return true;
 }
 
 }  // namespace simaqat

@@ -53,9 +53,14 @@ class OptionSet {
   Option moment(const char* name, Moment& value, const char* help);
   // --threads; `value` stays 0, for as many as there are processors, without it.
   Option threads(int& value);
+  // --backward: fp32 or bf16.
+  Option backward(std::string& value);
 
  private:
   CLI::App& app_;
 };
+
+// Whether --backward says bf16; a usage Error where the processor has no products of it.
+bool asksForBfloat16(const std::string& backward);
 
 }  // namespace simaqat

@@ -54,6 +54,7 @@ class TrainCommand : public Command {
     options_.skip_nonfinite = on_nonfinite_ == "skip";
     options_.random_init = init_ == "random";
     options_.keep_best = keep_ == "best";
+    options_.bfloat16_gradients = asksForBfloat16(backward_);
     if (!distill_.empty()) takeDistillation();
     if (options_.keep_best && options_.best_by.empty()) options_.best_by = "top1:max";
     if (options_.keep_best && options_.eval_every == 0) options_.eval_every = 1;
@@ -106,6 +107,7 @@ class TrainCommand : public Command {
     set.threads(o.threads);
     set.bytes("--memory-limit", o.memory_limit,
               "Compute values again until a step's values, weights and state are within this");
+    set.backward(backward_);
   }
 
   void declareOptimizer(OptionSet& set) {
@@ -180,6 +182,7 @@ class TrainCommand : public Command {
   }
 
   TrainOptions options_;
+  std::string backward_ = "fp32";
   std::string running_var_ = "biased";
   std::string on_nonfinite_ = "stop";
   std::string init_ = "file";

@@ -74,6 +74,8 @@ void joinConvGradients(Graph& graph) {
     if (isNamed(*node, "simaqat::ConvInputGradient")) input_gradients.push_back(node);
   }
   for (Node* node : input_gradients) {
+    // Of bfloat16 numbers they have nothing in common: pairs of channels, and of positions.
+    if (node->attributes<ops::ConvGradientAttributes>().bfloat16) continue;
     if (!widens(node->attributes<ops::ConvGradientAttributes>(), *node->input(1))) continue;
     Node* weight_gradient = weightGradientOf(*node, positions);
     if (weight_gradient != nullptr) join(graph, node, weight_gradient, positions);

@@ -51,6 +51,7 @@ struct TrainOptions {
   int64_t correct_biases = 0;  // batches a layer; 0: none
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are processors
+  bool bfloat16_gradients = false;
   int64_t memory_limit = 0;  // bytes of a step's values, weights and state; 0: none
 
   std::string eval_split;  // "": validation, val or test, whichever there is

@@ -1,10 +1,12 @@
 #include "qat/train/step_graph.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/base/text.h"
 #include "qat/ops/shared/sgd_attributes.h"
+#include "qat/passes/bfloat16_gradients.h"
 #include "qat/passes/conv_gradients.h"
 #include "qat/passes/epilogues.h"
 #include "qat/passes/fake_quantized.h"
@@ -122,6 +124,8 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
   }
   bindInputs(graph, batch, sample_dims);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+  const std::vector<Node*> nodes = graph.nodeSequence();
+  const std::unordered_set<const Node*> forward(nodes.begin(), nodes.end());
   runPass(graph, "differentiate", [&](Graph& g) {
     const auto gradients = gradientsOf(g);
     if (gradients.empty()) {
@@ -130,6 +134,9 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
     addUpdate(g, gradients, options);
     if (options.average_decay > 0) addAverages(g, options.average_decay);
   });
+  if (mode.bfloat16_gradients) {
+    runPass(graph, "bfloat16-gradients", [&](Graph& g) { useBfloat16Gradients(g, forward); });
+  }
   runPass(graph, "fold-constants", foldConstants);
   runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);

@@ -23,6 +23,7 @@ void bindInputs(Graph& graph, int64_t batch,
 struct StepMode {
   Specialization specialization;
   bool quantizes = true;  // else observers look on, and values stay float
+  bool bfloat16_gradients = false;  // qat/passes/bfloat16_gradients.h
 };
 
 // From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'

@@ -203,6 +203,7 @@ class Trainer {
     mode.specialization.freeze_observers = has_come(options_.freeze_observers_after);
     mode.specialization.unbiased_running_var = options_.unbiased_running_var;
     mode.quantizes = has_come(options_.quantize_after);
+    mode.bfloat16_gradients = options_.bfloat16_gradients;
     return mode;
   }
 
