@@ -43,14 +43,18 @@ W4A4 = {"weight": {"bits": 4}, "activation": {"bits": 4}, "overrides": ENDS}
 LSQ4 = {"weight": {"bits": 4, "observer": "lsq"}, "activation": {"bits": 4, "observer": "lsq"},
         "overrides": ENDS}
 
-# Column: the recipe, and whether it trains.
-COLUMNS = {f"PTQ {name}": ({"activation": {"observer": name}}, False) for name in OBSERVERS}
+BF16 = ["--backward", "bf16"]
+
+# Column: the recipe, whether it trains, and options of training.
+COLUMNS = {f"PTQ {name}": ({"activation": {"observer": name}}, False, []) for name in OBSERVERS}
 COLUMNS.update({
-    "QAT W8A8": ({}, True),
-    "QAT W7A8": ({"preset": "onnxruntime-7bit"}, True),
-    "QAT W4A8": (W4A8, True),
-    "QAT W4A4": (W4A4, True),
-    "QAT W4A4 lsq": (LSQ4, True),
+    "QAT W8A8": ({}, True, []),
+    "QAT W7A8": ({"preset": "onnxruntime-7bit"}, True, []),
+    "QAT W4A8": (W4A8, True, []),
+    "QAT W4A4": (W4A4, True, []),
+    "QAT W4A4 lsq": (LSQ4, True, []),
+    "QAT W8A8 bf16": ({}, True, BF16),
+    "QAT W4A4 lsq bf16": (LSQ4, True, BF16),
 })
 PYTORCH = "PyTorch FX QAT"
 
@@ -113,14 +117,14 @@ class Measurement:
         return self.evaluated(further)
 
     def quantized(self, seed, fp32, column):
-        recipe, trains = COLUMNS[column]
+        recipe, trains, options = COLUMNS[column]
         prepared, trained = self.path("prepared.onnx"), self.path("trained.onnx")
         final, exported = self.path("final.onnx"), self.path("exported.onnx")
         with open(self.path("recipe.json"), "w") as file:
             json.dump(recipe, file)
         self.simaqat("prepare", fp32, "-o", prepared, "--recipe", self.path("recipe.json"))
         self.train(prepared, trained, self.args.steps if trains else 0, self.args.qat_lr, seed,
-                   "--calibrate", self.args.calibrate)
+                   "--calibrate", self.args.calibrate, *options)
         self.simaqat("finalize", trained, "-o", final)
         self.simaqat("export", final, "-o", exported)
         result = self.evaluated(exported)
@@ -203,7 +207,10 @@ def table(results, columns):
         print(f"| {column} | {accuracies.mean():.2f} | {accuracies.min():.2f} to "
               f"{accuracies.max():.2f} | {mean:.2f} | {most:.2f} | {seconds:.0f} |")
     for name, better, worse in [("PyTorch FX QAT minus QAT W8A8", PYTORCH, "QAT W8A8"),
-                                ("QAT W4A4 minus QAT W4A4 lsq", "QAT W4A4", "QAT W4A4 lsq")]:
+                                ("QAT W4A4 minus QAT W4A4 lsq", "QAT W4A4", "QAT W4A4 lsq"),
+                                ("QAT W8A8 minus QAT W8A8 bf16", "QAT W8A8", "QAT W8A8 bf16"),
+                                ("QAT W4A4 lsq minus QAT W4A4 lsq bf16", "QAT W4A4 lsq",
+                                 "QAT W4A4 lsq bf16")]:
         if better in columns and worse in columns:
             mean, most = bound((rights(runs[better]) - rights(runs[worse])).mean(0))
             print(f"\n{name}: {mean:.2f}, 95% bound {most:.2f}")

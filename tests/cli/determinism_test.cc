@@ -1,6 +1,9 @@
 // The number of threads decides nothing but the time.
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "kernels/isa.h"
 #include "tests/catch.h"
 #include "tests/cli/run.h"
 #include "tests/cli/samples.h"
@@ -43,6 +46,28 @@ void checkThreads(const std::string& name, const std::string& prepared, const st
   }
 }
 
+// Of this process, and so of those that it runs.
+class InstructionSet {
+ public:
+  explicit InstructionSet(const char* name) {
+    if (const char* before = std::getenv(kName)) before_ = before;
+    ::setenv(kName, name, 1);
+  }
+  ~InstructionSet() {
+    if (before_) {
+      ::setenv(kName, before_->c_str(), 1);
+    } else {
+      ::unsetenv(kName);
+    }
+  }
+  InstructionSet(const InstructionSet&) = delete;
+  InstructionSet& operator=(const InstructionSet&) = delete;
+
+ private:
+  static constexpr char kName[] = "SIMAQAT_ISA";
+  std::optional<std::string> before_;
+};
+
 }  // namespace
 
 TEST_CASE("1, 2 and 3 threads give the same bytes") {
@@ -56,6 +81,28 @@ TEST_CASE("1, 2 and 3 threads give the same bytes with the quickstart's network"
   const std::string prepared = scratch("fashion/prepared.onnx");
   runWell({"prepare", "testdata/fashion_cnn/model.onnx", "-o", prepared});
   checkThreads("fashion/run", prepared, manifest, {"--epochs", "2", "--batch-size", "32"});
+}
+
+TEST_CASE("1, 2 and 3 threads give the same bytes with gradients of bfloat16 operands") {
+  if (!simaqat::kernels::hasBfloat16Products()) QAT_SKIP("this CPU has no AVX512_BF16");
+  const std::string manifest = writeFashion("bf16", 128);
+  const std::string prepared = scratch("bf16/prepared.onnx");
+  runWell({"prepare", "testdata/fashion_cnn/model.onnx", "-o", prepared});
+  const Args options = {"--epochs", "2", "--batch-size", "32"};
+  checkThreads("bf16/run", prepared, manifest, options + Args{"--backward", "bf16"});
+  checkThreads("bf16/floats", prepared, manifest, options);
+  const bool same = bytesOf(scratch("bf16/run-1.onnx")) == bytesOf(scratch("bf16/floats-1.onnx"));
+  CHECK_FALSE(same);
+}
+
+TEST_CASE("gradients of bfloat16 operands want a CPU that multiplies them") {
+  const Stages& s = stages();
+  const InstructionSet baseline(simaqat::kernels::isaName(simaqat::kernels::Isa::kBaseline));
+  const Result r = run({"train", s.prepared, "--data", s.manifest, "--loss", "cross_entropy", "-o",
+                        scratch("bf16.onnx"), "--backward", "bf16"});
+  CHECK(r.status == 2);
+  CHECK_THAT(r.err, Catch::Matchers::Contains("--backward bf16: needs avx512bf16"));
+  CHECK(run({"bench", s.prepared, "--batch-size", "2", "--backward", "fp16"}).status == 2);
 }
 
 TEST_CASE("a limit of memory changes no byte, and one that is too small is an error") {
