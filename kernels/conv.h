@@ -71,12 +71,12 @@ void convWeightGrad(const ConvShape& shape, Operands operands, const float* x, c
 void convWeightGrad(const ConvShape& shape, Operands operands, const Codes& x, const float* dy,
                     float* dw, std::byte* workspace, ThreadPool& pool);
 
-// dx and dw of float operands, each the same bits as above. Of a 1x1 convolution that moves nothing
+// dx and dw, each the same bits as above. Of a 1x1 convolution that moves nothing
 // and has few channels in front, one pass over dy makes both.
-size_t convGradsWorkspace(const ConvShape& shape, int threads);
-void convGrads(const ConvShape& shape, const float* x, const float* dy, const float* w, float* dx,
-               float* dw, std::byte* workspace, ThreadPool& pool);
-void convGrads(const ConvShape& shape, const Codes& x, const float* dy, const float* w, float* dx,
-               float* dw, std::byte* workspace, ThreadPool& pool);
+size_t convGradsWorkspace(const ConvShape& shape, Operands operands, int threads);
+void convGrads(const ConvShape& shape, Operands operands, const float* x, const float* dy,
+               const float* w, float* dx, float* dw, std::byte* workspace, ThreadPool& pool);
+void convGrads(const ConvShape& shape, Operands operands, const Codes& x, const float* dy,
+               const float* w, float* dx, float* dw, std::byte* workspace, ThreadPool& pool);
 
 }  // namespace simaqat::kernels

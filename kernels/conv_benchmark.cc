@@ -67,7 +67,7 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
       : pass == kBfloat16WeightGrad
           ? convWeightGradWorkspace(s, Operands::kBfloat16, pool.threads())
       : pass == kWeightGrad        ? convWeightGradWorkspace(s, Operands::kFloat, pool.threads())
-      : pass == kGrads             ? convGradsWorkspace(s, pool.threads())
+      : pass == kGrads             ? convGradsWorkspace(s, Operands::kFloat, pool.threads())
       : pass == kWinogradInputGrad ? winogradInputGradWorkspace(s, pool.threads())
                                    : winogradWeightGradWorkspace(s, pool.threads());
   std::vector<std::byte> workspace(bytes);
@@ -88,8 +88,8 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
       convWeightGrad(s, Operands::kFloat, {codes.data(), 0.5f, 0}, y.data(), w.data(),
                      workspace.data(), pool);
     } else if (pass == kGrads) {
-      convGrads(s, {codes.data(), 0.5f, 0}, y.data(), w.data(), x.data(), dw.data(),
-                workspace.data(), pool);
+      convGrads(s, Operands::kFloat, {codes.data(), 0.5f, 0}, y.data(), w.data(), x.data(),
+                dw.data(), workspace.data(), pool);
     } else if (pass == kWinogradInputGrad) {
       winogradInputGrad(s, y.data(), w.data(), x.data(), workspace.data(), pool);
     } else {

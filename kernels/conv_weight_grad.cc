@@ -41,24 +41,6 @@ struct WeightGradMemory {
   float* lines;  // [thread][a row of the buffer], for pairs
 };
 
-// How a tile's buffer is read, and what its sums are still to be multiplied by.
-template <class Source>
-auto rowsOf(const WindowSum& sum, const Source& x, float* /*line*/, float /*element*/) {
-  return rowsOfSource(sum, x);
-}
-template <class Source>
-auto rowsOf(const WindowSum& sum, const Source& x, float* line, Bfloat16Pair /*element*/) {
-  constexpr bool kCodes = std::is_same_v<Source, Codes>;
-  auto rows = rowsOfSource(sum, x);
-  if constexpr (kCodes) rows.scale = 1;
-  return PositionPairRows<decltype(rows)>{rows, kCodes, line};
-}
-template <class T, class Source>
-float scaleOf(const Source& x) {
-  if constexpr (std::is_same_v<Source, Codes> && !std::is_same_v<T, float>) return x.scale;
-  return 1;
-}
-
 // Adds a tile's part of a group's sums, for the input channels that the buffer holds.
 template <class T>
 struct TileWork {
@@ -128,7 +110,7 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     float* partial = m.partial + cut * plan.partial_size;
     T* buffer = m.buffers + worker * tiling.bufferSize();
     const WeightGradTerms<T> terms = m.terms.of(worker);
-    const auto rows = rowsOf(sum, x, m.lines + worker * m.line_size, T{});
+    const auto rows = weightGradRows(sum, x, m.lines + worker * m.line_size, T{});
 
     const int64_t first_tap = channel * sum.kernelSize();
     const int64_t taps = channels * sum.kernelSize();
@@ -152,7 +134,7 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     }
   });
 
-  finishSums(plan, m.partial, scaleOf<T>(x), dw, pool);
+  finishSums(plan, m.partial, weightGradScale<T>(x), dw, pool);
 }
 
 template <class Source>

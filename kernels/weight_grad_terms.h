@@ -1,9 +1,12 @@
-// The terms of a weight gradient's sum over a tile's positions: where they lie, and dy at them as a
-// panel. A term of floats is a position, one of bfloat16 numbers two that are neighbours in a row,
-// of which the second may be missing.
+// The terms of a weight gradient's sum over a tile's positions: where they lie, dy at them as a
+// panel, and how x is read. A term of floats is a position, one of bfloat16 numbers two that are
+// neighbours in a row, of which the second may be missing.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/bfloat16.h"
+#include "kernels/float_rows.h"
 #include "kernels/pair_rows.h"
 #include "kernels/panel_planes.h"
 #include "kernels/window_sum.h"
@@ -37,6 +40,8 @@ struct WeightGradTerms<float> {
     packPanel(dy, plane, channels, target + first, count, panel);
   }
 
+  int64_t positions(int64_t /*first*/, int64_t count) const { return count; }
+
   int64_t most;
   int64_t* source;  // in the tile's buffer
   int64_t* target;  // in a channel of dy
@@ -65,9 +70,35 @@ struct WeightGradTerms<Bfloat16Pair> {
     packPanel(dy, plane, channels, pairs + first, count, panel);
   }
 
+  // That these terms have.
+  int64_t positions(int64_t first, int64_t count) const {
+    int64_t all = 0;
+    for (int64_t i = first; i < first + count; ++i) all += pairs[i].width;
+    return all;
+  }
+
   int64_t most;
   int64_t* source;
   PositionVector* pairs;
 };
+
+// How a tile's buffer is read; pairs of positions need a line's room. Codes in pairs are exact
+// whole numbers, and the sums are still to be multiplied by their scale.
+template <class Source>
+auto weightGradRows(const WindowSum& sum, const Source& x, float* /*line*/, float /*element*/) {
+  return rowsOfSource(sum, x);
+}
+template <class Source>
+auto weightGradRows(const WindowSum& sum, const Source& x, float* line, Bfloat16Pair /*element*/) {
+  constexpr bool kCodes = std::is_same_v<Source, Codes>;
+  auto rows = rowsOfSource(sum, x);
+  if constexpr (kCodes) rows.scale = 1;
+  return PositionPairRows<decltype(rows)>{rows, kCodes, line};
+}
+template <class T, class Source>
+float weightGradScale(const Source& x) {
+  if constexpr (std::is_same_v<Source, Codes> && std::is_same_v<T, Bfloat16Pair>) return x.scale;
+  return 1;
+}
 
 }  // namespace simaqat::kernels

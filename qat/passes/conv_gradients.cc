@@ -53,10 +53,12 @@ void join(Graph& graph, Node* dx, Node* dw, Positions& positions) {
   Graph::NodeOptions options;
   options.before = dx;
   options.output_count = 2;
+  const auto& of_dx = dx->attributes<ops::ConvGradientAttributes>();
+  const ops::ConvGradientsAttributes attributes{ops::ConvAttributes(of_dx), of_dx.bfloat16};
   const Node* both = graph.addNode(
       "simaqat::ConvGradients", dx->name(),
       {dx->input(0), dx->input(1), dw->input(0), dx->input(2), dw->input(2), dw->input(3)},
-      wrapAttributes(ops::ConvAttributes(dx->attributes<ops::ConvGradientAttributes>())), options);
+      wrapAttributes(attributes), options);
   positions[both] = positions.at(dx);
   graph.replaceUses(dx->output(), both->output(0));
   graph.replaceUses(dw->output(), both->output(1));
@@ -74,8 +76,6 @@ void joinConvGradients(Graph& graph) {
     if (isNamed(*node, "simaqat::ConvInputGradient")) input_gradients.push_back(node);
   }
   for (Node* node : input_gradients) {
-    // Of bfloat16 numbers they have nothing in common: pairs of channels, and of positions.
-    if (node->attributes<ops::ConvGradientAttributes>().bfloat16) continue;
     if (!widens(node->attributes<ops::ConvGradientAttributes>(), *node->input(1))) continue;
     Node* weight_gradient = weightGradientOf(*node, positions);
     if (weight_gradient != nullptr) join(graph, node, weight_gradient, positions);

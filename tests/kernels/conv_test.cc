@@ -42,13 +42,11 @@ Results runAll(const ConvShape& s, Operands operands, const std::vector<float>& 
   convWeightGrad(s, operands, xs.data() + offset, dys.data() + offset, dw.data() + offset,
                  workspace.data(), pool);
   std::vector<float> both_dx = output(sizeOfX(s)), both_dw = output(sizeOfW(s));
-  workspace = dirtyWorkspace(convGradsWorkspace(s, threads));
-  convGrads(s, xs.data() + offset, dys.data() + offset, ws.data() + offset, both_dx.data() + offset,
-            both_dw.data() + offset, workspace.data(), pool);
-  if (operands == Operands::kFloat) {
-    REQUIRE(sameBits(both_dx, dx));
-    REQUIRE(sameBits(both_dw, dw));
-  }
+  workspace = dirtyWorkspace(convGradsWorkspace(s, operands, threads));
+  convGrads(s, operands, xs.data() + offset, dys.data() + offset, ws.data() + offset,
+            both_dx.data() + offset, both_dw.data() + offset, workspace.data(), pool);
+  REQUIRE(sameBits(both_dx, dx));
+  REQUIRE(sameBits(both_dw, dw));
   for (std::vector<float>* v : {&y, &wide_y, &dx, &dw}) {
     for (size_t i = 0; i < 8; ++i) REQUIRE((*v)[v->size() - 1 - i] == kSentinel);
     for (size_t i = 0; i < offset; ++i) REQUIRE((*v)[i] == kSentinel);
@@ -164,14 +162,17 @@ TEST_CASE("gradients of a 1x1 convolution of codes are the same together as one 
   const Codes x{codes.data(), 0.02f, 117};
   ThreadPool pool(2);
   std::vector<float> dx(codes.size()), dw(w.size()), both_dx = dx, both_dw = dw;
-  auto workspace = dirtyWorkspace(convInputGradWorkspace(s, Operands::kFloat, 2));
-  convInputGrad(s, Operands::kFloat, dy.data(), w.data(), dx.data(), workspace.data(), pool);
-  workspace = dirtyWorkspace(convWeightGradWorkspace(s, Operands::kFloat, 2));
-  convWeightGrad(s, Operands::kFloat, x, dy.data(), dw.data(), workspace.data(), pool);
-  workspace = dirtyWorkspace(convGradsWorkspace(s, 2));
-  convGrads(s, x, dy.data(), w.data(), both_dx.data(), both_dw.data(), workspace.data(), pool);
-  CHECK(sameBits(both_dx, dx));
-  CHECK(sameBits(both_dw, dw));
+  for (const Operands operands : {Operands::kFloat, Operands::kBfloat16}) {
+    auto workspace = dirtyWorkspace(convInputGradWorkspace(s, operands, 2));
+    convInputGrad(s, operands, dy.data(), w.data(), dx.data(), workspace.data(), pool);
+    workspace = dirtyWorkspace(convWeightGradWorkspace(s, operands, 2));
+    convWeightGrad(s, operands, x, dy.data(), dw.data(), workspace.data(), pool);
+    workspace = dirtyWorkspace(convGradsWorkspace(s, operands, 2));
+    convGrads(s, operands, x, dy.data(), w.data(), both_dx.data(), both_dw.data(), workspace.data(),
+              pool);
+    CHECK(sameBits(both_dx, dx));
+    CHECK(sameBits(both_dw, dw));
+  }
 }
 
 TEST_CASE("depthwise convolution agrees with a naive one") {

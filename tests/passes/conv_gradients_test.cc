@@ -49,6 +49,9 @@ TEST_CASE("both gradients of a 1x1 convolution are one node, with the same numbe
     Graph floats = gradientsOfConv("%x, %dy");
     randomizeVariables(floats, seed);
     check(floats, 1);
+    Graph rounded = gradientsOfConv("%x, %dy", "%w", ", bfloat16 = 1");
+    randomizeVariables(rounded, seed);
+    check(rounded, 1);
     Graph codes = gradientsOfConv("%codes, %dy, %s, %zero", "%w, %ws", ", pads = [0, 0, 0, 0]");
     randomizeVariables(codes, seed);
     check(codes, 1);

@@ -4,7 +4,8 @@
 namespace simaqat::ops {
 namespace {
 
-// dx and dw of Conv in one pass over dy (kernels/conv.h, convGrads). The attributes are Conv's.
+// dx and dw of Conv in one pass over dy (kernels/conv.h, convGrads). The attributes are Conv's, and
+// what operands are rounded to.
 // Inputs: dy, w, and x or its codes; where w is fake-quantized its scale for each output channel;
 // and the codes' scale and zero point.
 enum Input { kDy, kW, kX, kWeightScale, kXScale, kXZeroPoint, kInputs };
@@ -15,7 +16,7 @@ void infer(InferContext& c) {
 }
 
 kernels::ConvShape shapeOf(const Node& node) {
-  return convShape(node, node.attributes<ConvAttributes>(), node.input(kX)->type.dims(),
+  return convShape(node, node.attributes<ConvGradientsAttributes>(), node.input(kX)->type.dims(),
                    node.input(kW)->type.dims());
 }
 
@@ -29,8 +30,9 @@ void evaluate(const EvalContext& c) {
   const float* w = c.in(kW).data<float>();
   float* dx = c.out(0).data<float>();
   float* dw = c.out(1).data<float>();
+  const kernels::Operands operands = operandsOf<ConvGradientsAttributes>(c.node);
   if (!c.hasIn(kXScale)) {
-    kernels::convGrads(shape, c.in(kX).data<float>(), dy, w, dx, dw, c.workspace, c.pool);
+    kernels::convGrads(shape, operands, c.in(kX).data<float>(), dy, w, dx, dw, c.workspace, c.pool);
     return;
   }
   const kernels::Codes x{c.in(kX).data<uint8_t>(), *c.in(kXScale).data<float>(),
@@ -41,7 +43,7 @@ void evaluate(const EvalContext& c) {
     kernels::matrixWeightGrad(shape, x, dy, dw, c.workspace, c.pool);
     return;
   }
-  kernels::convGrads(shape, x, dy, w, dx, dw, c.workspace, c.pool);
+  kernels::convGrads(shape, operands, x, dy, w, dx, dw, c.workspace, c.pool);
 }
 
 int64_t workspace(const Node& node, int threads) {
@@ -50,7 +52,8 @@ int64_t workspace(const Node& node, int threads) {
     return static_cast<int64_t>(std::max(kernels::matrixInputGradWorkspace(shape, threads),
                                          kernels::matrixWeightGradWorkspace(shape, threads)));
   }
-  return static_cast<int64_t>(kernels::convGradsWorkspace(shape, threads));
+  return static_cast<int64_t>(
+      kernels::convGradsWorkspace(shape, operandsOf<ConvGradientsAttributes>(node), threads));
 }
 
 }  // namespace
@@ -62,7 +65,7 @@ OpDefinition defineConvGradients() {
   op.min_inputs = kX + 1;
   op.max_inputs = kInputs;
   op.min_outputs = op.max_outputs = 2;
-  op.make_attributes = &makeAttributes<ConvAttributes>;
+  op.make_attributes = &makeAttributes<ConvGradientsAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;
   op.workspace = workspace;

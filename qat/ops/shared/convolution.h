@@ -25,10 +25,10 @@ int64_t windowOutput(const Node& node, const std::string& auto_pad, int64_t in, 
 kernels::ConvShape convShape(const Node& node, const ConvAttributes& attributes,
                              Span<const int64_t> x, Span<const int64_t> w);
 
-// Of a gradient.
-inline kernels::Operands operandsOf(const Node& node) {
-  return node.attributes<ConvGradientAttributes>().bfloat16 ? kernels::Operands::kBfloat16
-                                                            : kernels::Operands::kFloat;
+// Of a gradient with these attributes.
+template <class S = ConvGradientAttributes>
+kernels::Operands operandsOf(const Node& node) {
+  return node.attributes<S>().bfloat16 ? kernels::Operands::kBfloat16 : kernels::Operands::kFloat;
 }
 
 // Which inputs are x, w and, where there may be one, the bias.

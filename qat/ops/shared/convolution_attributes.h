@@ -37,4 +37,15 @@ struct ConvGradientAttributes : ConvAttributes {
   }
 };
 
+// Both at once, which tell their dimensions.
+struct ConvGradientsAttributes : ConvAttributes {
+  bool bfloat16 = false;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    ConvAttributes::fields(self, visit);
+    visit("bfloat16", self.bfloat16);
+  }
+};
+
 }  // namespace simaqat::ops
