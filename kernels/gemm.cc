@@ -1,174 +1,14 @@
 #include "kernels/gemm.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/bfloat16.h"
+#include "kernels/gemm_operands.h"
 #include "kernels/panel_product.h"
-#include "kernels/transpose.h"
 #include "kernels/workspace.h"
-
-// Rows of A are the rows of a panel product; a tile of C packs its columns of B as panels, a block
-// of k at a time. A of floats is read in place. Of bfloat16 numbers, terms are pairs along k, and A
-// is packed, too. T is a term.
 
 namespace simaqat::kernels {
 namespace {
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-template <class T>
-constexpr int64_t kOfTerm = 1;  // elements along k
-template <>
-constexpr int64_t kOfTerm<Bfloat16Pair> = 2;
-
-// Tiles of C, cut by shape alone, of one of `count` products.
-template <class T>
-struct GemmPlan {
-  static constexpr int64_t kTiles = 16;
-
-  GemmPlan(int64_t count, int64_t m, int64_t n, int64_t k)
-      : rows(256), columns(256), depth(std::min(ceilDiv(k, kOfTerm<T>), kPanelDepth)) {
-    while (count * ceilDiv(m, rows) * ceilDiv(n, columns) < kTiles && rows * columns > 32 * 64) {
-      if (columns >= rows && columns > 64) {
-        columns /= 2;
-      } else {
-        rows /= 2;
-      }
-    }
-    row_tiles = ceilDiv(m, rows);
-    column_tiles = ceilDiv(n, columns);
-  }
-  int64_t rows, columns;  // of a tile
-  int64_t depth;          // of a packed block, terms
-  int64_t row_tiles, column_tiles;
-};
-
-template <class T>
-struct GemmMemory {
-  GemmMemory(const GemmPlan<T>& plan, int64_t m, int threads, std::byte* workspace)
-      : memory(workspace) {
-    row = memory.take<int64_t>(m);
-    offset = memory.take<int64_t>(plan.depth);
-    panels = memory.take<T>(threads * kPanelsTogether * plan.depth * kPanel<T>);
-    results = memory.take<float>(threads * plan.rows * kPanel<T>);
-    block_size = std::is_same_v<T, float> ? 0 : plan.rows * plan.depth;
-    blocks = memory.take<T>(threads * block_size);
-  }
-  Workspace memory;
-  int64_t* row;     // [m], where rows of op(A) begin
-  int64_t* offset;  // [depth], where terms lie in a row
-  T* panels;        // [thread][kPanelsTogether][depth][kPanel]
-  float* results;   // [thread][rows of a tile][kPanel], for a panel that is not full
-  int64_t block_size;
-  T* blocks;  // [thread][rows of a tile][depth], of A's pairs
-};
-
-// B, of which a panel is packed.
-struct RightOperand {
-  bool transposed;
-  int64_t n, k;
-  float alpha;
-  const float* b;
-
-  // panel[l][j] = alpha * op(B)[begin + l][column + j], zero behind `columns`, for l in [0, depth).
-  void pack(int64_t begin, int64_t depth, int64_t column, int64_t columns, float* panel) const {
-    if (transposed) {
-      transpose(b + column * k + begin, k, depth, columns, panel, kPanel<float>);
-    }
-    for (int64_t l = 0; l < depth; ++l) {
-      float* to = panel + l * kPanel<float>;
-      const float* from = transposed ? to : b + (begin + l) * n + column;
-      for (int64_t j = 0; j < columns; ++j) to[j] = alpha * from[j];
-      for (int64_t j = columns; j < kPanel<float>; ++j) to[j] = 0;
-    }
-  }
-  // The same in pairs: (2 l, 2 l + 1) is at panel[l][j], for 2 l < depth.
-  void pack(int64_t begin, int64_t depth, int64_t column, int64_t columns,
-            Bfloat16Pair* panel) const {
-    constexpr int64_t kRows = 32;
-    float rows[kRows * kPanel<float>];
-    for (int64_t l = 0; l < depth; l += kRows) {
-      const int64_t some = std::min(kRows, depth - l);
-      pack(begin + l, some, column, columns, rows);
-      if (some % 2 == 1) std::fill_n(rows + some * kPanel<float>, kPanel<float>, 0.0f);
-      for (int64_t i = 0; i < some; i += 2, panel += kPanel<float>) {
-        const float* first = rows + i * kPanel<float>;
-        makePairs(first, first + kPanel<float>, kPanel<float>, panel);
-      }
-    }
-  }
-};
-
-// A, of which rows [row, row + rows) and terms of [begin, begin + depth) of k are a product's
-// source.
-struct LeftOperand {
-  bool transposed;
-  int64_t m, k;
-  const float* a;
-
-  // Where row i begins, and where a term lies in a row.
-  void fillTables(int64_t* row, int64_t* offset, const GemmPlan<float>& plan) const {
-    for (int64_t i = 0; i < m; ++i) row[i] = i * (transposed ? 1 : k);
-    for (int64_t l = 0; l < plan.depth; ++l) offset[l] = l * (transposed ? m : 1);
-  }
-  void fillTables(int64_t* row, int64_t* offset, const GemmPlan<Bfloat16Pair>& plan) const {
-    for (int64_t i = 0; i < m; ++i) row[i] = i % plan.rows * plan.depth;
-    for (int64_t l = 0; l < plan.depth; ++l) offset[l] = l;
-  }
-
-  const float* source(int64_t /*row*/, int64_t /*rows*/, int64_t begin, int64_t /*depth*/,
-                      int64_t /*stride*/, float* /*block*/) const {
-    return a + begin * (transposed ? m : 1);
-  }
-  // Packed into block[rows][stride].
-  const Bfloat16Pair* source(int64_t row, int64_t rows, int64_t begin, int64_t depth,
-                             int64_t stride, Bfloat16Pair* block) const {
-    if (transposed) {
-      packTransposed(a + begin * m + row, rows, depth, stride, block);
-    } else {
-      for (int64_t i = 0; i < rows; ++i) {
-        packLine(a + (row + i) * k + begin, depth, block + i * stride);
-      }
-    }
-    return block;
-  }
-
-  static void packLine(const float* line, int64_t depth, Bfloat16Pair* pairs) {
-    int64_t l = 0;
-    for (; l + 2 * kLanes <= depth; l += 2 * kLanes, pairs += kLanes) {
-      store(pairs, loadPairs(line + l));
-    }
-    for (; l < depth; l += 2) *pairs++ = pairOf(line[l], l + 1 < depth ? line[l + 1] : 0.0f);
-  }
-  // Squares of kLanes rows and as many pairs.
-  void packTransposed(const float* from, int64_t rows, int64_t depth, int64_t stride,
-                      Bfloat16Pair* block) const {
-    const auto second = [&](int64_t l, int64_t i) {
-      return l + 1 < depth ? from[(l + 1) * m + i] : 0.0f;
-    };
-    for (int64_t l = 0; l < depth; l += 2 * kLanes) {
-      const bool is_whole = l + 2 * kLanes <= depth;
-      int64_t i = 0;
-      for (; is_whole && i + kLanes <= rows; i += kLanes) {
-        PacketSquare square;
-        for (int64_t r = 0; r < kLanes; ++r) {
-          const float* line = from + (l + 2 * r) * m + i;
-          square.packet[r] = pairsOf(load(line), load(line + m));
-        }
-        Eigen::internal::ptranspose(square);
-        for (int64_t r = 0; r < kLanes; ++r) {
-          store(block + (i + r) * stride + l / 2, square.packet[r]);
-        }
-      }
-      for (int64_t p = l; p < std::min(depth, l + 2 * kLanes); p += 2) {
-        for (int64_t r = i; r < rows; ++r) {
-          block[r * stride + p / 2] = pairOf(from[p * m + r], second(p, r));
-        }
-      }
-    }
-  }
-};
 
 void scaleRows(int64_t rows, int64_t columns, float beta, float* c, int64_t stride) {
   for (int64_t i = 0; i < rows; ++i, c += stride) {
@@ -198,113 +38,116 @@ void addPanels(PanelProduct<T> product, float* c, int64_t stride, float* results
   }
 }
 
-// One tile of C = left * right + beta * C.
-template <class T>
-void runTile(const GemmPlan<T>& plan, const GemmMemory<T>& memory, int64_t tile, int worker,
-             const LeftOperand& left, const RightOperand& right, float beta, float* c) {
+// One tile of a product's C = A * B + beta * C.
+template <class Operands>
+void runTile(const GemmShape& shape, const GemmPlan& plan, const Operands& operands,
+             int64_t product_index, int64_t tile, int worker, float beta, float* c,
+             float* results) {
+  using T = typename Operands::Term;
   const int64_t row = tile % plan.row_tiles * plan.rows;
   const int64_t first_column = tile / plan.row_tiles * plan.columns;
-  const int64_t n = right.n, k = right.k;
-  const int64_t end_column = std::min(n, first_column + plan.columns);
-  const int64_t panel_size = plan.depth * kPanel<T>;
-  T* panel = memory.panels + worker * kPanelsTogether * panel_size;
+  const int64_t end_column = std::min(shape.n, first_column + plan.columns);
   PanelProduct<T> product{};
-  product.row = memory.row + row;
-  product.rows = std::min(plan.rows, left.m - row);
-  product.offset = memory.offset;
-  product.panel = panel;
-  product.panel_stride = panel_size;
+  product.row = operands.row() + row;
+  product.rows = std::min(plan.rows, shape.m - row);
+  product.offset = operands.offset();
+  product.panel_stride = operands.panelStride();
   product.panel_results = kPanel<T>;
-  if (beta != 0 || k == 0) {
-    scaleRows(product.rows, end_column - first_column, beta, c + row * n + first_column, n);
+  float* const rows = c + row * shape.n;
+  if (beta != 0 || plan.terms == 0) {
+    scaleRows(product.rows, end_column - first_column, beta, rows + first_column, shape.n);
   }
-  const int64_t step = plan.depth * kOfTerm<T>;
-  for (int64_t begin = 0; begin < k; begin += step) {
-    const int64_t depth = std::min(step, k - begin);
-    product.source = left.source(row, product.rows, begin, depth, plan.depth,
-                                 memory.blocks + worker * memory.block_size);
-    product.depth = ceilDiv(depth, kOfTerm<T>);
+  for (int64_t begin = 0; begin < plan.terms; begin += plan.depth) {
+    product.source = operands.source(product_index, begin, worker);
+    product.depth = std::min(plan.depth, plan.terms - begin);
     product.adds = beta != 0 || begin > 0;
     for (int64_t column = first_column; column < end_column;) {
       // Full panels go together.
       product.panels = std::min(panelsTogether(), (end_column - column) / kPanel<T>);
       product.panels = std::max<int64_t>(product.panels, 1);
       product.columns = std::min(kPanel<T>, end_column - column);
-      for (int64_t i = 0; i < product.panels; ++i) {
-        right.pack(begin, depth, column + i * kPanel<T>, product.columns, panel + i * panel_size);
-      }
-      addPanels(product, c + row * n + column, n, memory.results + worker * plan.rows * kPanel<T>);
+      product.panel = operands.panels(product_index, begin, product.depth, column, product.panels,
+                                      product.columns, worker);
+      addPanels(product, rows + column, shape.n, results);
       column += product.panels * kPanel<T>;
     }
   }
 }
 
-// The products of operands, at(i) and C[i].
-template <class T, class At>
-void runProducts(int64_t count, const LeftOperand& left, const RightOperand& right, const At& at,
-                 float beta, float* c, std::byte* workspace, ThreadPool& pool) {
-  const int64_t m = left.m, n = right.n;
-  if (m == 0 || n == 0) return;
-  const GemmPlan<T> plan(count, m, n, right.k);
-  const GemmMemory<T> memory(plan, m, pool.threads(), workspace);
-  left.fillTables(memory.row, memory.offset, plan);
-  const int64_t tiles = plan.row_tiles * plan.column_tiles;
-  pool.run(count * tiles, [&](int64_t index, int worker) {
-    const int64_t i = index / tiles;
-    const GemmOffsets offsets = at(i);
-    LeftOperand a = left;
-    RightOperand b = right;
-    a.a += offsets.a;
-    b.b += offsets.b;
-    runTile(plan, memory, index % tiles, worker, a, b, beta, c + i * m * n);
+// The scratch memory of products, operands' first.
+template <class Operands>
+struct GemmMemory {
+  GemmMemory(const GemmShape& shape, int threads, std::byte* workspace)
+      : memory(workspace),
+        plan(shape, Operands::kElements),
+        operands(shape, plan, threads, memory),
+        results(memory.take<float>(threads * resultsSize())) {}
+  int64_t resultsSize() const { return plan.rows * kPanel<float>; }
+
+  Workspace memory;
+  GemmPlan plan;
+  Operands operands;
+  float* results;  // [thread][rows of a tile][kPanel], for a panel that is not full
+};
+
+template <class Operands>
+void runProducts(const GemmShape& shape, const GemmMatrices& matrices, float beta, float* c,
+                 std::byte* workspace, ThreadPool& pool) {
+  if (shape.m == 0 || shape.n == 0) return;
+  GemmMemory<Operands> m(shape, pool.threads(), workspace);
+  m.operands.prepare(matrices, pool);
+  const int64_t tiles = m.plan.row_tiles * m.plan.column_tiles;
+  const int64_t together = m.operands.runsWholeProducts() ? tiles : 1;
+  pool.run(shape.count * tiles / together, [&](int64_t index, int worker) {
+    const int64_t first = index * together;
+    const int64_t i = first / tiles;
+    m.operands.beginProduct(i, worker);
+    for (int64_t tile = first; tile < first + together; ++tile) {
+      runTile(shape, m.plan, m.operands, i, tile % tiles, worker, beta, c + i * shape.m * shape.n,
+              m.results + worker * m.resultsSize());
+    }
   });
 }
 
-template <class At>
-void runProducts(Operands operands, int64_t count, const LeftOperand& left,
-                 const RightOperand& right, const At& at, float beta, float* c,
-                 std::byte* workspace, ThreadPool& pool) {
+void run(Operands operands, const GemmShape& shape, const GemmMatrices& matrices, float beta,
+         float* c, std::byte* workspace, ThreadPool& pool) {
   if (operands == Operands::kFloat) {
-    runProducts<float>(count, left, right, at, beta, c, workspace, pool);
+    runProducts<FloatOperands>(shape, matrices, beta, c, workspace, pool);
   } else {
-    runProducts<Bfloat16Pair>(count, left, right, at, beta, c, workspace, pool);
+    runProducts<PairOperands>(shape, matrices, beta, c, workspace, pool);
   }
 }
 
-template <class T>
-size_t workspaceOf(int64_t count, int64_t m, int64_t n, int64_t k, int threads) {
-  return GemmMemory<T>(GemmPlan<T>(count, m, n, k), m, threads, nullptr).memory.used();
+size_t workspaceOf(Operands operands, const GemmShape& shape, int threads) {
+  return operands == Operands::kFloat
+             ? GemmMemory<FloatOperands>(shape, threads, nullptr).memory.used()
+             : GemmMemory<PairOperands>(shape, threads, nullptr).memory.used();
 }
 
 }  // namespace
 
 size_t gemmWorkspace(Operands operands, int64_t m, int64_t n, int64_t k, int threads) {
-  return gemmsWorkspace(operands, 1, m, n, k, threads);
+  return workspaceOf(operands, {1, m, n, k, false, false, 1.0f}, threads);
 }
 
 void gemm(Operands operands, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
           float alpha, const float* a, const float* b, float beta, float* c, std::byte* workspace,
           ThreadPool& pool) {
-  runProducts(
-      operands, 1, {trans_a, m, k, a}, {trans_b, n, k, alpha, b},
-      [](int64_t) {
-        return GemmOffsets{0, 0};
-      },
-      beta, c, workspace, pool);
+  const auto offsets = [](const void*, int64_t) { return GemmOffsets{0, 0}; };
+  run(operands, {1, m, n, k, trans_a, trans_b, alpha}, {a, b, offsets, nullptr}, beta, c, workspace,
+      pool);
 }
 
 size_t gemmsWorkspace(Operands operands, int64_t count, int64_t m, int64_t n, int64_t k,
                       int threads) {
-  return operands == Operands::kFloat ? workspaceOf<float>(count, m, n, k, threads)
-                                      : workspaceOf<Bfloat16Pair>(count, m, n, k, threads);
+  return workspaceOf(operands, {count, m, n, k, false, false, 1.0f}, threads);
 }
 
 void gemms(Operands operands, int64_t count, int64_t m, int64_t n, int64_t k, const float* a,
            const float* b, GemmOffsets (*offsets)(const void* context, int64_t i),
            const void* context, float* c, std::byte* workspace, ThreadPool& pool) {
-  runProducts(
-      operands, count, {false, m, k, a}, {false, n, k, 1.0f, b},
-      [&](int64_t i) { return offsets(context, i); }, 0.0f, c, workspace, pool);
+  run(operands, {count, m, n, k, false, false, 1.0f}, {a, b, offsets, context}, 0.0f, c, workspace,
+      pool);
 }
 
 }  // namespace simaqat::kernels

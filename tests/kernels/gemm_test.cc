@@ -65,31 +65,33 @@ TEST_CASE("gemm agrees with a naive one") {
 }
 
 TEST_CASE("many products at once have the bits of one by one") {
-  for (const auto& [count, m, n, k] :
-       {std::array<int64_t, 4>{48, 33, 20, 70}, {3, 260, 40, 300}, {2, 5, 6, 0}}) {
-    const std::vector<float> a = randomFloats(2 * m * k, 1), b = randomFloats(count * k * n, 2);
-    const std::array<int64_t, 2> steps = {m * k, k * n};
-    // A repeats.
-    const auto offsets = [](const void* context, int64_t i) {
-      const auto& step = *static_cast<const std::array<int64_t, 2>*>(context);
-      return GemmOffsets{i % 2 * step[0], i * step[1]};
-    };
-    std::vector<float> expected;
-    for (int64_t i = 0; i < count; ++i) {
-      const std::vector<float> one =
-          run(Operands::kFloat, false, false, m, n, k, 1, 0,
-              {a.begin() + i % 2 * m * k, a.begin() + (i % 2 + 1) * m * k},
-              {b.begin() + i * k * n, b.begin() + (i + 1) * k * n},
-              std::vector<float>(static_cast<size_t>(m * n)), 1);
-      expected.insert(expected.end(), one.begin(), one.end());
-    }
-    for (const int threads : {1, 2, 3}) {
-      ThreadPool pool(threads);
-      auto workspace = dirtyWorkspace(gemmsWorkspace(Operands::kFloat, count, m, n, k, threads));
-      std::vector<float> c(expected.size(), std::numeric_limits<float>::quiet_NaN());
-      gemms(Operands::kFloat, count, m, n, k, a.data(), b.data(), offsets, &steps, c.data(),
-            workspace.data(), pool);
-      CHECK(sameBits(c, expected));
+  for (const Operands operands : {Operands::kFloat, Operands::kBfloat16}) {
+    for (const auto& [count, m, n, k] :
+         {std::array<int64_t, 4>{48, 33, 20, 70}, {3, 260, 40, 300}, {2, 5, 6, 0}}) {
+      const std::vector<float> a = randomFloats(2 * m * k, 1), b = randomFloats(count * k * n, 2);
+      const std::array<int64_t, 2> steps = {m * k, k * n};
+      // A repeats.
+      const auto offsets = [](const void* context, int64_t i) {
+        const auto& step = *static_cast<const std::array<int64_t, 2>*>(context);
+        return GemmOffsets{i % 2 * step[0], i * step[1]};
+      };
+      std::vector<float> expected;
+      for (int64_t i = 0; i < count; ++i) {
+        const std::vector<float> one =
+            run(operands, false, false, m, n, k, 1, 0,
+                {a.begin() + i % 2 * m * k, a.begin() + (i % 2 + 1) * m * k},
+                {b.begin() + i * k * n, b.begin() + (i + 1) * k * n},
+                std::vector<float>(static_cast<size_t>(m * n)), 1);
+        expected.insert(expected.end(), one.begin(), one.end());
+      }
+      for (const int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        auto workspace = dirtyWorkspace(gemmsWorkspace(operands, count, m, n, k, threads));
+        std::vector<float> c(expected.size(), std::numeric_limits<float>::quiet_NaN());
+        gemms(operands, count, m, n, k, a.data(), b.data(), offsets, &steps, c.data(),
+              workspace.data(), pool);
+        CHECK(sameBits(c, expected));
+      }
     }
   }
 }
