@@ -304,7 +304,8 @@ void trainGrad(const BatchNormShape& shape, const float* dy, const float* x, con
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
         const PassedValues passed = passing(c);
-        for (int64_t n = begin; n < end; ++n) {
+        // From the end on, which the sums have left in the cache.
+        for (int64_t n = end - 1; n >= begin; --n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
           kernels().lineGradient(dy + row, x + row, shape.inner, passed, line, dx + row);
         }
@@ -365,7 +366,8 @@ void frozenGrad(const BatchNormShape& shape, const float* dy, const float* x, co
       },
       [&](const GradientLine& line, int64_t c, int64_t begin, int64_t end) {
         const PassedValues passed = passing(c);
-        for (int64_t n = begin; n < end; ++n) {
+        // From the end on, which the sums have left in the cache.
+        for (int64_t n = end - 1; n >= begin; --n) {
           const int64_t row = (n * shape.channels + c) * shape.inner;
           for (int64_t i = row; i < row + shape.inner; ++i) {
             dx[i] = line.factor * passedValue(dy[i], x[i], passed);

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/expect.h"
 #include "kernels/quantizer_formula.h"
 
 namespace simaqat::kernels {
@@ -120,6 +121,8 @@ void addVectors(const float* dy, const float* x, int64_t n, const PassedValues& 
     return kAll ? dy : (x >= lo) & (x <= hi) ? dy : Float4{};
   };
   for (int64_t i = 0; i < n; i += kAtOnce) {
+    expectToRead(x + i, kAhead);
+    expectToRead(dy + i, kAhead);
     const Float4 x_low = loadFloat4(x + i), x_high = loadFloat4(x + i + 4);
     const Double4 low = toDouble4(pass(loadFloat4(dy + i), x_low));
     const Double4 high = toDouble4(pass(loadFloat4(dy + i + 4), x_high));
@@ -182,6 +185,8 @@ SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n,
   const __mmask8 all = passed.all ? 0xff : 0;
   int64_t i = 0;
   for (; i + kAtOnce <= n; i += kAtOnce) {
+    expectToRead(x + i, kAhead);
+    expectToRead(dy + i, kAhead);
     const __m256 value = _mm256_loadu_ps(x + i);
     const __mmask8 inside = _mm256_mask_cmp_ps_mask(_mm256_cmp_ps_mask(value, lo, _CMP_GE_OQ),
                                                     value, hi, _CMP_LE_OQ);

@@ -125,7 +125,7 @@ void packChannelPairs(const float* dy, int64_t plane, int64_t channels, const in
       while (end < count && position[end] == position[end - 1] + 1) ++end;
       const float* first = a + position[p];
       if (c + 1 < channels) {
-        expectToRead(first);
+        expectToRead(first, kPanelDepth);
         makePairs(first, first + plane, end - p, pairs + p);
       } else {
         for (int64_t i = p; i < end; ++i) pairs[i] = pairOf(a[position[i]], 0.0f);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/bfloat16.h"
+#include "kernels/expect.h"
 #include "kernels/panel_product.h"
 #include "kernels/window_sum.h"
 
@@ -21,12 +22,6 @@ inline int64_t nextNeighbours(const int64_t* position, int64_t p, int64_t count)
   while (p < count && !areNeighbours(position, p, count)) ++p;
   return p;
 }
-
-// A tile takes a short piece out of each plane, and the next tile the piece behind it: too short
-// for the processor to foresee, so that it is asked for in advance. Behind the last one that asks
-// in vain.
-inline void expectToRead(const float* p) { __builtin_prefetch(p + kPanelDepth); }
-inline void expectToWrite(float* p) { __builtin_prefetch(p + kPanelDepth, 1); }
 
 // panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
 // behind them.
@@ -53,7 +48,7 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const in
         square.packet[c] = broadcast(0.0f);
         if (c >= some) continue;
         const float* row = from + c * plane + position[p];
-        expectToRead(row);
+        expectToRead(row, kPanelDepth);
         square.packet[c] = load(row);
       }
       Eigen::internal::ptranspose(square);
@@ -96,7 +91,7 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const Po
         square.packet[c] = broadcast(0.0f);
         if (c >= some) continue;
         const float* row = from + c * plane + pair[p].target;
-        expectToRead(row);
+        expectToRead(row, kPanelDepth);
         square.packet[c] = loadPairs(row);
       }
       Eigen::internal::ptranspose(square);
@@ -138,7 +133,7 @@ void storeResults(const T* results, int64_t channels, const int64_t* position, i
       Eigen::internal::ptranspose(square);
       for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
         float* to = y + c * plane + position[p];
-        expectToWrite(to);
+        expectToWrite(to, kPanelDepth);
         store(to, square.packet[c - c0]);
       }
     }
