@@ -39,14 +39,22 @@ struct ChannelPairRows {
 };
 
 // For fillBuffer: element i of a row is positions i and i + 1, so that a pair may begin anywhere.
-// Rows are read by `rows`, those of float_rows.h; `line` has room for one.
+// Rows are read by `rows`, those of float_rows.h; `line` has room for one and a vector behind it.
+// What is `exact` in bfloat16 need not be rounded.
 template <class Rows>
 struct PositionPairRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut,
             Bfloat16Pair* out) const {
     rows.copy(image, channel, at, cut, line);
-    for (int64_t i = 0; i + 1 < cut.count; ++i) out[i] = pairOf(line[i], line[i + 1]);
-    out[cut.count - 1] = pairOf(line[cut.count - 1], 0.0f);
+    if (!exact) {
+      for (int64_t i = 0; i < cut.count; i += kLanes) {
+        store(line + i, roundedToBfloat16(load(line + i)));
+      }
+    }
+    store(line + cut.count, broadcast(0.0f));
+    for (int64_t i = 0; i < cut.count; i += kLanes) {
+      store(out + i, pairsOfRounded(load(line + i), load(line + i + 1)));
+    }
   }
   void outside(const RowCut& cut, Bfloat16Pair* out) const {
     std::fill(out, out + cut.count, Bfloat16Pair{0});

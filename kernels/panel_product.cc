@@ -90,7 +90,7 @@ void multiplyPanel(const PanelProduct<T>& p) {
 template void multiplyPanel(const PanelProduct<float>&);
 template void multiplyPanel(const PanelProduct<double>&);
 
-// For where there is no instruction: four times slower than floats.
+// For where there is no instruction.
 template <>
 void multiplyPanel(const PanelProduct<Bfloat16Pair>& p) {
   for (int64_t q = 0; q < p.panels; ++q) {
