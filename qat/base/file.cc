@@ -18,25 +18,37 @@ std::string readFile(const std::string& path) {
   if (std::filesystem::is_directory(path, code)) {
     throw inputError("{}: is a folder, not a file", path);
   }
-  std::ifstream stream(path, std::ios::binary | std::ios::ate);
+  std::ifstream stream(path, std::ios::binary);
   if (!stream) throw inputError("{}: cannot be opened: {}", path, std::strerror(errno));
-  const std::streamoff size = stream.tellg();
+  const uintmax_t told = std::filesystem::file_size(path, code);
+  // A pipe or a device tells no size.
+  const std::streamsize size = code ? 0 : static_cast<std::streamsize>(told);
   std::string bytes;
   if (size > 0) {
     bytes.resize(static_cast<size_t>(size));
-    stream.seekg(0);
     stream.read(bytes.data(), size);
   } else {
-    // A pipe or a device tells no size.
-    stream.clear();
-    stream.seekg(0);
-    stream.clear();
     bytes.assign(std::istreambuf_iterator<char>(stream), {});
   }
   if (stream.bad() || (size > 0 && stream.gcount() != size)) {
     throw inputError("{}: cannot be read", path);
   }
   return bytes;
+}
+
+FileBytes::FileBytes(const std::string& path) {
+  std::error_code code;
+  if (std::filesystem::is_regular_file(path, code)) {
+    mapped_.emplace(path);
+  } else {
+    read_ = readFile(path);
+  }
+}
+
+std::string_view FileBytes::view() const {
+  if (!mapped_) return read_;
+  const Span<const std::byte> bytes = mapped_->bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 AtomicFile::AtomicFile(const std::string& path)

@@ -1,13 +1,27 @@
 // Whole files, read and written so that an interrupted write leaves the old file or the new one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "qat/base/mapped_file.h"
 
 namespace simaqat {
 
 // The file's bytes; an input Error that names it where it cannot be read.
 std::string readFile(const std::string& path);
+
+// The same without a copy, where it is a regular file: for large ones.
+class FileBytes {
+ public:
+  explicit FileBytes(const std::string& path);
+  std::string_view view() const;
+
+ private:
+  std::optional<MappedFile> mapped_;
+  std::string read_;  // of what cannot be mapped: a pipe
+};
 
 // A file under a temporary name beside `path`, which takes its place on commit().
 class AtomicFile {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace simaqat {
@@ -13,16 +14,30 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kLargePage = 2 << 20;
 
+size_t roundedUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Pages of the system, which are zero until they are touched. Large pages are asked for: rows of a
+// step's planes lie in thousands of small ones. That is only advice.
+std::shared_ptr<std::byte> mapPages(size_t bytes) {
+  const size_t whole = roundedUp(bytes, kLargePage) + kLargePage;
+  void* const begin =
+      ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (begin == MAP_FAILED) throw std::bad_alloc();
+  auto* const memory =
+      reinterpret_cast<std::byte*>(roundedUp(reinterpret_cast<uintptr_t>(begin), kLargePage));
+  ::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+  return std::shared_ptr<std::byte>(memory, [=](std::byte*) { ::munmap(begin, whole); });
+}
+
+// Zero, in whole cache lines.
 std::shared_ptr<std::byte> allocate(size_t bytes) {
-  const size_t rounded = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  // Large pages where there is one to fill: rows of a step's planes lie in thousands of small ones.
-  const bool fills_pages = rounded >= kLargePage;
+  // No system has more, and what is rounded up must not wrap.
+  if (bytes > std::numeric_limits<size_t>::max() / 2) throw std::bad_alloc();
+  const size_t rounded = roundedUp(std::max<size_t>(bytes, 1), kAlignment);
+  if (rounded >= kLargePage) return mapPages(rounded);
   void* memory = nullptr;
-  if (::posix_memalign(&memory, fills_pages ? kLargePage : kAlignment, rounded) != 0) {
-    throw std::bad_alloc();
-  }
-  // Only advice: what the system makes of it changes nothing else.
-  if (fills_pages) ::madvise(memory, rounded / kLargePage * kLargePage, MADV_HUGEPAGE);
+  if (::posix_memalign(&memory, kAlignment, rounded) != 0) throw std::bad_alloc();
+  std::memset(memory, 0, rounded);
   return std::shared_ptr<std::byte>(static_cast<std::byte*>(memory), std::free);
 }
 
@@ -58,7 +73,6 @@ Tensor::Tensor(ElementType type, std::vector<int64_t> dims)
                      dimsToString(dims_));
   }
   data_ = allocate(bytes);
-  std::memset(data_.get(), 0, bytes);
 }
 
 std::byte* Tensor::mutableRawData() {

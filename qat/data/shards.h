@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "qat/base/mapped_file.h"
 #include "qat/base/span.h"
-#include "qat/data/mapped_file.h"
 
 namespace simaqat {
 

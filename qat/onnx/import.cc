@@ -22,8 +22,7 @@ namespace {
 
 using namespace onnx_format;  // NOLINT: this file is that format's reader
 
-// The bytes are gone before anything is made of the message: a large model is held once, not twice.
-onnx::ModelProto parseModel(const std::string bytes) {
+onnx::ModelProto parseModel(std::string_view bytes) {
   onnx::ModelProto model;
   google::protobuf::io::ArrayInputStream array(
       bytes.data(),
@@ -301,10 +300,10 @@ class Importer {
 
 }  // namespace
 
-Graph importModelBytes(std::string bytes, const std::string& origin, const std::string& folder,
+Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
                        const OpRegistry& registry) {
   try {
-    onnx::ModelProto model = parseModel(std::move(bytes));
+    onnx::ModelProto model = parseModel(bytes);
     return Importer(model, folder, registry).run();
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", origin, error.what()));
@@ -312,7 +311,8 @@ Graph importModelBytes(std::string bytes, const std::string& origin, const std::
 }
 
 Graph importModel(const std::string& path, const OpRegistry& registry) {
-  return importModelBytes(readFile(path), path, std::filesystem::path(path).parent_path().string(),
+  const FileBytes bytes(path);
+  return importModelBytes(bytes.view(), path, std::filesystem::path(path).parent_path().string(),
                           registry);
 }
 

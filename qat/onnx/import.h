@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "qat/ir/graph.h"
 
@@ -17,9 +18,9 @@ namespace simaqat {
 // rules find. Each begins with the file's path.
 Graph importModel(const std::string& path, const OpRegistry& registry);
 
-// The same from bytes in memory, which it lets go as soon as they are parsed; `origin` stands in
+// The same from bytes in memory; `origin` stands in
 // messages, `folder` holds external data.
-Graph importModelBytes(std::string bytes, const std::string& origin, const std::string& folder,
+Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
                        const OpRegistry& registry);
 
 }  // namespace simaqat

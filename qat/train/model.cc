@@ -58,10 +58,10 @@ void readTrainable(Graph& graph) {
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
 
 Model loadModel(const std::string& path, BatchNormPolicy policy) {
-  std::string bytes = readFile(path);
-  std::string hash = hashHex(bytes);
+  const FileBytes bytes(path);
+  std::string hash = hashHex(bytes.view());
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  Model model{importModelBytes(std::move(bytes), path, folder, opRegistry()),
+  Model model{importModelBytes(bytes.view(), path, folder, opRegistry()),
               Stage::kSource,
               path,
               std::move(hash),

@@ -1,6 +1,10 @@
 #include "qat/base/file.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "qat/base/error.h"
 #include "tests/catch.h"
@@ -57,6 +61,30 @@ TEST_CASE("files that cannot be read or written are named") {
   CHECK_THROWS_WITH(writeFileAtomically(missing, "x"), ContainsSubstring(missing));
   writeFileAtomically((folder.path / "empty").string(), "");
   CHECK(readFile((folder.path / "empty").string()).empty());
+}
+
+TEST_CASE("a file's bytes are the same whether it is mapped or read") {
+  const Folder folder("file_bytes");
+  const std::string path = (folder.path / "file").string();
+  const std::string text(100000, 'x');
+  writeFileAtomically(path, text);
+  const FileBytes mapped(path);
+  CHECK(mapped.view() == text);
+  // The file is replaced, not changed.
+  writeFileAtomically(path, "new");
+  CHECK(mapped.view() == text);
+  writeFileAtomically(path, "");
+  CHECK(FileBytes(path).view().empty());
+
+  const std::string pipe = (folder.path / "pipe").string();
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  std::thread writer([&] { std::ofstream(pipe) << text; });
+  const FileBytes read(pipe);
+  writer.join();
+  CHECK(read.view() == text);
+
+  CHECK_THROWS_WITH(FileBytes(folder.path.string()), ContainsSubstring("is a folder"));
+  CHECK_THROWS_WITH(FileBytes(path + "-missing"), ContainsSubstring(path + "-missing"));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "qat/base/tensor.h"
 
+#include <algorithm>
 #include <limits>
+#include <new>
 
 #include "tests/catch.h"
 
@@ -31,10 +33,12 @@ TEST_CASE("a reshaped tensor shares until it is written") {
 }
 
 TEST_CASE("data is aligned and zero") {
-  for (int64_t size : {0, 1, 15, 16, 17, 1000}) {
+  // The last two begin and fill large pages.
+  for (int64_t size : {0, 1, 15, 16, 17, 1000, 1 << 19, (3 << 19) + 5}) {
     const Tensor tensor(ElementType::kFloat, {size});
     CHECK(reinterpret_cast<uintptr_t>(tensor.rawData()) % 64 == 0);
-    for (float x : tensor.toVector<float>()) CHECK(x == 0);
+    const std::vector<float> values = tensor.toVector<float>();
+    CHECK(std::count(values.begin(), values.end(), 0.0f) == size);
   }
 }
 
@@ -50,6 +54,9 @@ TEST_CASE("element counts that overflow are errors") {
   // The elements can be counted, their bytes cannot.
   CHECK_THROWS_AS(Tensor(ElementType::kDouble, {kHuge, kHuge / 4}), Error);
   CHECK_THROWS_AS(Tensor(ElementType::kUndefined, {1}), Error);
+  // They can be, and nobody has them.
+  CHECK_THROWS_AS(Tensor(ElementType::kDouble, {(int64_t{1} << 61) - 1}), std::bad_alloc);
+  CHECK_THROWS_AS(Tensor(ElementType::kUint8, {int64_t{1} << 60}), std::bad_alloc);
 }
 
 TEST_CASE("tensors convert and compare") {

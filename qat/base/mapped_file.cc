@@ -1,4 +1,4 @@
-#include "qat/data/mapped_file.h"
+#include "qat/base/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
