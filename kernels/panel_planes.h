@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/bfloat16.h"
 #include "kernels/expect.h"
@@ -12,76 +11,51 @@
 
 namespace simaqat::kernels {
 
-// Whether kLanes positions from p on are neighbours.
+// What a panel has of a channel: a position, or a pair of positions that are neighbours, of which
+// the second may be missing. Where the first one is, and whether kLanes from p on have no gap.
+inline int64_t placeOf(int64_t position) { return position; }
+inline int64_t placeOf(const PositionVector& pair) { return pair.target; }
 inline bool areNeighbours(const int64_t* position, int64_t p, int64_t count) {
   return p + kLanes <= count && position[p + kLanes - 1] == position[p] + kLanes - 1;
 }
-
-// Where the next ones are, or the end.
-inline int64_t nextNeighbours(const int64_t* position, int64_t p, int64_t count) {
-  while (p < count && !areNeighbours(position, p, count)) ++p;
-  return p;
-}
-
-// panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
-// behind them.
-inline void packPanel(const float* dy, int64_t plane, int64_t channels, const int64_t* position,
-                      int64_t count, float* panel) {
-  for (int64_t c0 = 0; c0 < kPanel<float>; c0 += kLanes) {
-    const int64_t some = std::clamp<int64_t>(channels - c0, 0, kLanes);
-    const float* from = dy + c0 * plane;
-    float* to = panel + c0;
-    int64_t p = 0;
-    while (p < count) {
-      const int64_t single = nextNeighbours(position, p, count);
-      // Planes are often a power of two apart, where their lines drive each other out of the cache: one
-      // after the other.
-      for (int64_t c = 0; c < kLanes; ++c) {
-        for (int64_t i = p; i < single; ++i) {
-          to[i * kPanel<float> + c] = c < some ? from[c * plane + position[i]] : 0.0f;
-        }
-      }
-      p = single;
-      if (p == count) break;
-      PacketSquare square;
-      for (int64_t c = 0; c < kLanes; ++c) {
-        square.packet[c] = broadcast(0.0f);
-        if (c >= some) continue;
-        const float* row = from + c * plane + position[p];
-        expectToRead(row, kPanelDepth);
-        square.packet[c] = load(row);
-      }
-      Eigen::internal::ptranspose(square);
-      for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
-      p += kLanes;
-    }
-  }
-}
-
-// Whether kLanes pairs from p on are 2 kLanes neighbours.
 inline bool areNeighbours(const PositionVector* pair, int64_t p, int64_t count) {
   if (p + kLanes > count) return false;
   const PositionVector& last = pair[p + kLanes - 1];
   return last.target == pair[p].target + 2 * (kLanes - 1) && last.width == 2;
 }
 
-// The same of pairs: panel[p][c] = dy[c * plane + target of pair p] and its neighbour, or zero
-// where there is none.
-inline void packPanel(const float* dy, int64_t plane, int64_t channels, const PositionVector* pair,
-                      int64_t count, Bfloat16Pair* panel) {
+// One of them, and kLanes neighbours.
+inline float elementOf(const float* plane, int64_t position) { return plane[position]; }
+inline Bfloat16Pair elementOf(const float* plane, const PositionVector& pair) {
+  return pairOf(plane[pair.target], pair.width == 2 ? plane[pair.target + 1] : 0.0f);
+}
+inline Packet loadElements(const float* from, float /*element*/) { return load(from); }
+inline Packet loadElements(const float* from, Bfloat16Pair /*element*/) { return loadPairs(from); }
+
+// Where the next neighbours are, or the end.
+template <class Position>
+int64_t nextNeighbours(const Position* position, int64_t p, int64_t count) {
+  while (p < count && !areNeighbours(position, p, count)) ++p;
+  return p;
+}
+
+// panel[p][c] = dy[c * plane + position[p]] for `channels` channels of at most a panel, zero
+// behind them; of pairs, that and its neighbour.
+template <class Position, class T>
+void packPanel(const float* dy, int64_t plane, int64_t channels, const Position* position,
+               int64_t count, T* panel) {
   for (int64_t c0 = 0; c0 < kPanel<float>; c0 += kLanes) {
     const int64_t some = std::clamp<int64_t>(channels - c0, 0, kLanes);
     const float* from = dy + c0 * plane;
-    Bfloat16Pair* to = panel + c0;
+    T* to = panel + c0;
     int64_t p = 0;
     while (p < count) {
-      int64_t single = p;
-      while (single < count && !areNeighbours(pair, single, count)) ++single;
+      const int64_t single = nextNeighbours(position, p, count);
+      // Planes are often a power of two apart, where their lines drive each other out of the cache:
+      // one after the other.
       for (int64_t c = 0; c < kLanes; ++c) {
         for (int64_t i = p; i < single; ++i) {
-          const float* at = from + c * plane + pair[i].target;
-          to[i * kPanel<float> + c] =
-              c >= some ? Bfloat16Pair{0} : pairOf(at[0], pair[i].width == 2 ? at[1] : 0.0f);
+          to[i * kPanel<float> + c] = c < some ? elementOf(from + c * plane, position[i]) : T{0};
         }
       }
       p = single;
@@ -90,14 +64,12 @@ inline void packPanel(const float* dy, int64_t plane, int64_t channels, const Po
       for (int64_t c = 0; c < kLanes; ++c) {
         square.packet[c] = broadcast(0.0f);
         if (c >= some) continue;
-        const float* row = from + c * plane + pair[p].target;
+        const float* row = from + c * plane + placeOf(position[p]);
         expectToRead(row, kPanelDepth);
-        square.packet[c] = loadPairs(row);
+        square.packet[c] = loadElements(row, T{});
       }
       Eigen::internal::ptranspose(square);
-      for (int64_t i = 0; i < kLanes; ++i) {
-        store(to + (p + i) * kPanel<float>, square.packet[i]);
-      }
+      for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanel<float>, square.packet[i]);
       p += kLanes;
     }
   }
