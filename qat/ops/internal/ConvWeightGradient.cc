@@ -29,11 +29,6 @@ void evaluate(const EvalContext& c) {
   });
 }
 
-// Products of bfloat16 numbers are faster than Winograd's fewer products of floats.
-bool fitsWinograd(const kernels::ConvShape& shape, kernels::Operands operands) {
-  return operands == kernels::Operands::kFloat && kernels::winogradFits(shape);
-}
-
 void kernel(const EvalContext& c) {
   const kernels::ConvShape shape = shapeOf(c);
   const float* dy = c.in(1).data<float>();

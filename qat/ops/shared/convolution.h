@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/conv.h"
+#include "kernels/winograd_conv.h"
 #include "qat/ir/op.h"
 #include "qat/ops/shared/convolution_attributes.h"
 
@@ -29,6 +30,11 @@ kernels::ConvShape convShape(const Node& node, const ConvAttributes& attributes,
 template <class S = ConvGradientAttributes>
 kernels::Operands operandsOf(const Node& node) {
   return node.attributes<S>().bfloat16 ? kernels::Operands::kBfloat16 : kernels::Operands::kFloat;
+}
+
+// Whether a gradient of quantized values takes them: products of bfloat16 numbers are faster than Winograd's fewer products of floats.
+inline bool fitsWinograd(const kernels::ConvShape& shape, kernels::Operands operands) {
+  return operands == kernels::Operands::kFloat && kernels::winogradFits(shape);
 }
 
 // Which inputs are x, w and, where there may be one, the bias.
