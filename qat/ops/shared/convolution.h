@@ -32,7 +32,8 @@ kernels::Operands operandsOf(const Node& node) {
   return node.attributes<S>().bfloat16 ? kernels::Operands::kBfloat16 : kernels::Operands::kFloat;
 }
 
-// Whether a gradient of quantized values takes them: products of bfloat16 numbers are faster than Winograd's fewer products of floats.
+// Whether a gradient of quantized values runs in Winograd's tiles: products of bfloat16 numbers are
+// faster than those fewer of floats.
 inline bool fitsWinograd(const kernels::ConvShape& shape, kernels::Operands operands) {
   return operands == kernels::Operands::kFloat && kernels::winogradFits(shape);
 }
