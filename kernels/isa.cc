@@ -7,6 +7,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/matrix_tiles.h"
 #include "kernels/panel_product.h"
+#include "kernels/winograd_panels.h"
 #include "qat/base/error.h"
 
 namespace simaqat::kernels {
@@ -91,6 +92,8 @@ const KernelTable& kernelsOf(Isa isa) {
       baseline::addMoments,
       baseline::addGradients,
       baseline::lineGradient,
+      &baseline::winograd_by_two,
+      &baseline::winograd_by_four,
   };
 #if defined(__x86_64__)
   static constexpr KernelTable kAvx512Table = {
@@ -108,6 +111,8 @@ const KernelTable& kernelsOf(Isa isa) {
       avx512::addMoments,
       avx512::addGradients,
       avx512::lineGradient,
+      &avx512::winograd_by_two,
+      &avx512::winograd_by_four,
   };
   // Of these kernels, those of floats have no use for VNNI.
   static constexpr KernelTable kAvx512VnniTable = withVnni(kAvx512Table, Isa::kAvx512Vnni);

@@ -21,6 +21,7 @@ struct PassedValues;
 template <class T>
 struct PanelProduct;
 class WideSum;
+struct WinogradTransforms;
 
 // In ascending order; each includes those before it.
 enum class Isa {
@@ -70,6 +71,9 @@ struct KernelTable {
                        double mean, WideSum& first, WideSum& second);
   void (*lineGradient)(const float* dy, const float* x, int64_t n, const PassedValues& passed,
                        const GradientLine& line, float* dx);
+  // winograd_panels.h
+  const WinogradTransforms* winograd_by_two;
+  const WinogradTransforms* winograd_by_four;
 };
 
 // The table of one instruction set, for tests; the CPU must have it.

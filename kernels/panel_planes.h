@@ -87,29 +87,32 @@ inline Packet loadFloats(const double* p) {
 template <class T>
 void storeResults(const T* results, int64_t channels, const int64_t* position, int64_t count,
                   float* y, int64_t plane) {
-  int64_t p = 0;
-  while (p < count) {
-    const int64_t single = nextNeighbours(position, p, count);
-    for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t i = p; i < single; ++i) {
-        y[c * plane + position[i]] = static_cast<float>(results[i * kPanel<T> + c]);
+  // kLanes channels, one after the other: as many planes as a power of two apart fit into the
+  // cache.
+  for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
+    const int64_t end = std::min(channels, c0 + kLanes);
+    int64_t p = 0;
+    while (p < count) {
+      const int64_t single = nextNeighbours(position, p, count);
+      for (int64_t c = c0; c < end; ++c) {
+        for (int64_t i = p; i < single; ++i) {
+          y[c * plane + position[i]] = static_cast<float>(results[i * kPanel<T> + c]);
+        }
       }
-    }
-    p = single;
-    if (p == count) break;
-    for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
+      p = single;
+      if (p == count) break;
       PacketSquare square;
       for (int64_t i = 0; i < kLanes; ++i) {
         square.packet[i] = loadFloats(results + (p + i) * kPanel<T> + c0);
       }
       Eigen::internal::ptranspose(square);
-      for (int64_t c = c0; c < std::min(channels, c0 + kLanes); ++c) {
+      for (int64_t c = c0; c < end; ++c) {
         float* to = y + c * plane + position[p];
         expectToWrite(to, kPanelDepth);
         store(to, square.packet[c - c0]);
       }
+      p += kLanes;
     }
-    p += kLanes;
   }
 }
 

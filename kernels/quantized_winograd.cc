@@ -111,7 +111,7 @@ struct Convolution {
         source_size(sum.source_channels * kTogether + kApart),
         source_sets(ceilDiv(tiling.positions(), kTogether)),
         tiles_stride((source_sets + 1) * kTogether),
-        buffer_size(layout.bufferSize() + kBehindRow<kSide>),
+        buffer_size(layout.bufferSize() + kBehindRow),
         results_size(kSide * kSide * tiling.positions()),
         memory(workspace) {
     weights = memory.take<uint32_t>(sum.group * blocks * kElements * weights_size);

@@ -2,10 +2,9 @@
 // nearbyint is one, and rounds ties to even, the mode every program starts in.
 #pragma once
 
-namespace simaqat::kernels {
+#include "kernels/always_inline.h"
 
-// Always inline, so that a caller compiled for another instruction set gets its own copy.
-#define SIMAQAT_INLINE inline __attribute__((always_inline))
+namespace simaqat::kernels {
 
 // roundHalfToEven(x / s) + z, before the clamp.
 SIMAQAT_INLINE float roundedCode(float x, float scale, float zero_point) {

@@ -143,7 +143,9 @@ struct Tiling {
 
 // Which part of a window sum a tile is.
 struct TileRange {
-  TileRange(const WindowSum& sum, const Tiling& tiling, int64_t tile) {
+  // Cut: a Tiling, or what else says how a window sum is cut.
+  template <class Cut>
+  TileRange(const WindowSum& sum, const Cut& tiling, int64_t tile) {
     const Axis &a1 = sum.axis[1], &a2 = sum.axis[2];
     column = tile % tiling.column_tiles * tiling.columns;
     tile /= tiling.column_tiles;

@@ -48,29 +48,13 @@ inline TileRange existing(const WindowSum& sum, TileRange range) {
   return range;
 }
 
-// Of 4 kLanes neighbours, those with places 0, 1, 2 and 3 modulo 4.
-inline void deinterleaveByFour(const float* from, Packet& v0, Packet& v1, Packet& v2, Packet& v3) {
-  Packet even[2], odd[2];
-  for (int i = 0; i < 2; ++i, from += 2 * kLanes) {
-    deinterleave(load(from), load(from + kLanes), even[i], odd[i]);
-  }
-  deinterleave(even[0], even[1], v0, v2);
-  deinterleave(odd[0], odd[1], v1, v3);
-}
-
-// A row of kLanes neighbouring tiles: each begins two, or four elements behind the one before.
+// A row of kLanes neighbouring tiles of 2x2: each begins two elements behind the one before.
 inline void loadTiles(const float* row, Packet (&d)[4]) {
   deinterleave(load(row), load(row + kLanes), d[0], d[1]);
   deinterleave(load(row + 2), load(row + 2 + kLanes), d[2], d[3]);
 }
-inline void loadTiles(const float* row, Packet (&d)[6]) {
-  Packet unused[2];
-  deinterleaveByFour(row, d[0], d[1], d[2], d[3]);
-  deinterleaveByFour(row + 4, d[4], d[5], unused[0], unused[1]);
-}
 
-// What a row's last kLanes tiles read behind its end.
-template <int kSide>
-constexpr int64_t kBehindRow = (kSide + 1) * kLanes;
+// What a row's last kLanes tiles of 2x2 read behind its end.
+constexpr int64_t kBehindRow = 3 * kLanes;
 
 }  // namespace simaqat::kernels

@@ -9,7 +9,9 @@
 // the value of that product at it, up to signs that cancel.
 #pragma once
 
-#include "kernels/packet.h"
+#include <cmath>
+
+#include "kernels/always_inline.h"
 
 namespace simaqat::kernels {
 
@@ -21,38 +23,35 @@ template <>
 struct WinogradTiles<2> {
   // These two are for vectors of integers, too.
   template <class V>
-  static void source(const V (&d)[4], V (&out)[4]) {
+  SIMAQAT_INLINE static void source(const V (&d)[4], V (&out)[4]) {
     out[0] = d[0] - d[2];
     out[1] = d[1] + d[2];
     out[2] = d[2] - d[1];
     out[3] = d[1] - d[3];
   }
   template <class V>
-  static void sums(const V (&m)[4], V (&out)[2]) {
+  SIMAQAT_INLINE static void sums(const V (&m)[4], V (&out)[2]) {
     out[0] = m[0] + m[1] + m[2];
     out[1] = m[1] - m[2] - m[3];
   }
-  static void weights(const Packet (&g)[3], Packet (&out)[4]) {
-    using namespace Eigen::internal;
-    const Packet half = broadcast(0.5f), even = padd(g[0], g[2]);
+  SIMAQAT_INLINE static void weights(const float (&g)[3], float (&out)[4]) {
+    const float even = g[0] + g[2];
     out[0] = g[0];
-    out[1] = pmul(half, padd(even, g[1]));
-    out[2] = pmul(half, psub(even, g[1]));
+    out[1] = 0.5f * (even + g[1]);
+    out[2] = 0.5f * (even - g[1]);
     out[3] = g[2];
   }
-  static void gradient(const Packet (&dy)[2], Packet (&out)[4]) {
-    using namespace Eigen::internal;
+  SIMAQAT_INLINE static void gradient(const float (&dy)[2], float (&out)[4]) {
     out[0] = dy[0];
-    out[1] = padd(dy[0], dy[1]);
-    out[2] = psub(dy[0], dy[1]);
-    out[3] = pnegate(dy[1]);
+    out[1] = dy[0] + dy[1];
+    out[2] = dy[0] - dy[1];
+    out[3] = -dy[1];
   }
-  static void weightSums(const Packet (&u)[4], Packet (&out)[3]) {
-    using namespace Eigen::internal;
-    const Packet half = broadcast(0.5f), even = pmul(half, padd(u[1], u[2]));
-    out[0] = padd(u[0], even);
-    out[1] = pmul(half, psub(u[1], u[2]));
-    out[2] = padd(even, u[3]);
+  SIMAQAT_INLINE static void weightSums(const float (&u)[4], float (&out)[3]) {
+    const float even = 0.5f * (u[1] + u[2]);
+    out[0] = u[0] + even;
+    out[1] = 0.5f * (u[1] - u[2]);
+    out[2] = even + u[3];
   }
 };
 
@@ -63,51 +62,38 @@ template <>
 struct WinogradTiles<4> {
   static constexpr float a = 5.0f / 8, b = 3.0f / 2;
 
-  static void source(const Packet (&d)[6], Packet (&out)[6]) {
-    using namespace Eigen::internal;
-    const Packet both = broadcast(a * a * b * b), squares = broadcast(-(a * a + b * b));
-    out[0] = pmadd(both, d[0], pmadd(squares, d[2], d[4]));
-    atPoints(a, pmadd(broadcast(-b * b), d[2], d[4]), pmadd(broadcast(-b * b), d[1], d[3]), out[1],
-             out[2]);
-    atPoints(b, pmadd(broadcast(-a * a), d[2], d[4]), pmadd(broadcast(-a * a), d[1], d[3]), out[3],
-             out[4]);
-    out[5] = pmadd(both, d[1], pmadd(squares, d[3], d[5]));
+  SIMAQAT_INLINE static void source(const float (&d)[6], float (&out)[6]) {
+    constexpr float both = a * a * b * b, squares = -(a * a + b * b);
+    out[0] = std::fma(both, d[0], std::fma(squares, d[2], d[4]));
+    atPoints(a, std::fma(-b * b, d[2], d[4]), std::fma(-b * b, d[1], d[3]), out[1], out[2]);
+    atPoints(b, std::fma(-a * a, d[2], d[4]), std::fma(-a * a, d[1], d[3]), out[3], out[4]);
+    out[5] = std::fma(both, d[1], std::fma(squares, d[3], d[5]));
   }
-  static void weights(const Packet (&g)[3], Packet (&out)[6]) {
-    using namespace Eigen::internal;
-    out[0] = pmul(broadcast(kAtZero), g[0]);
-    const Packet even_a = pmul(broadcast(kAtA), pmadd(broadcast(a * a), g[2], g[0]));
-    atPoints(a * kAtA, even_a, g[1], out[1], out[2]);
-    const Packet even_b = pmul(broadcast(kAtB), pmadd(broadcast(b * b), g[2], g[0]));
-    atPoints(b * kAtB, even_b, g[1], out[3], out[4]);
+  SIMAQAT_INLINE static void sums(const float (&m)[6], float (&out)[4]) {
+    const float even_a = m[1] + m[2], odd_a = m[1] - m[2];
+    const float even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    out[0] = m[0] + (even_a + even_b);
+    out[1] = std::fma(a, odd_a, b * odd_b);
+    out[2] = std::fma(a * a, even_a, b * b * even_b);
+    out[3] = std::fma(a * a * a, odd_a, std::fma(b * b * b, odd_b, m[5]));
+  }
+  SIMAQAT_INLINE static void weights(const float (&g)[3], float (&out)[6]) {
+    out[0] = kAtZero * g[0];
+    atPoints(a * kAtA, kAtA * std::fma(a * a, g[2], g[0]), g[1], out[1], out[2]);
+    atPoints(b * kAtB, kAtB * std::fma(b * b, g[2], g[0]), g[1], out[3], out[4]);
     out[5] = g[2];
   }
-  static void sums(const Packet (&m)[6], Packet (&out)[4]) {
-    using namespace Eigen::internal;
-    const Packet even_a = padd(m[1], m[2]), odd_a = psub(m[1], m[2]);
-    const Packet even_b = padd(m[3], m[4]), odd_b = psub(m[3], m[4]);
-    out[0] = padd(m[0], padd(even_a, even_b));
-    out[1] = pmadd(broadcast(a), odd_a, pmul(broadcast(b), odd_b));
-    out[2] = pmadd(broadcast(a * a), even_a, pmul(broadcast(b * b), even_b));
-    out[3] = pmadd(broadcast(a * a * a), odd_a, pmadd(broadcast(b * b * b), odd_b, m[5]));
-  }
-  static void gradient(const Packet (&dy)[4], Packet (&out)[6]) {
-    using namespace Eigen::internal;
+  SIMAQAT_INLINE static void gradient(const float (&dy)[4], float (&out)[6]) {
     out[0] = dy[0];
-    atPoints(a, pmadd(broadcast(a * a), dy[2], dy[0]), pmadd(broadcast(a * a), dy[3], dy[1]),
-             out[1], out[2]);
-    atPoints(b, pmadd(broadcast(b * b), dy[2], dy[0]), pmadd(broadcast(b * b), dy[3], dy[1]),
-             out[3], out[4]);
+    atPoints(a, std::fma(a * a, dy[2], dy[0]), std::fma(a * a, dy[3], dy[1]), out[1], out[2]);
+    atPoints(b, std::fma(b * b, dy[2], dy[0]), std::fma(b * b, dy[3], dy[1]), out[3], out[4]);
     out[5] = dy[3];
   }
-  static void weightSums(const Packet (&u)[6], Packet (&out)[3]) {
-    using namespace Eigen::internal;
-    const Packet even_a = pmul(broadcast(kAtA), padd(u[1], u[2]));
-    const Packet even_b = pmul(broadcast(kAtB), padd(u[3], u[4]));
-    out[0] = pmadd(broadcast(kAtZero), u[0], padd(even_a, even_b));
-    out[1] =
-        pmadd(broadcast(a * kAtA), psub(u[1], u[2]), pmul(broadcast(b * kAtB), psub(u[3], u[4])));
-    out[2] = pmadd(broadcast(a * a), even_a, pmadd(broadcast(b * b), even_b, u[5]));
+  SIMAQAT_INLINE static void weightSums(const float (&u)[6], float (&out)[3]) {
+    const float even_a = kAtA * (u[1] + u[2]), even_b = kAtB * (u[3] + u[4]);
+    out[0] = std::fma(kAtZero, u[0], even_a + even_b);
+    out[1] = std::fma(a * kAtA, u[1] - u[2], b * kAtB * (u[3] - u[4]));
+    out[2] = std::fma(a * a, even_a, std::fma(b * b, even_b, u[5]));
   }
 
  private:
@@ -117,10 +103,9 @@ struct WinogradTiles<4> {
   static constexpr float kAtB = 1 / (2 * b * b * (b * b - a * a));
 
   // even + point * odd, and even - point * odd.
-  static void atPoints(float point, const Packet& even, const Packet& odd, Packet& at,
-                       Packet& minus) {
-    at = Eigen::internal::pmadd(broadcast(point), odd, even);
-    minus = Eigen::internal::pmadd(broadcast(-point), odd, even);
+  SIMAQAT_INLINE static void atPoints(float point, float even, float odd, float& at, float& minus) {
+    at = std::fma(point, odd, even);
+    minus = std::fma(-point, odd, even);
   }
 };
 
@@ -128,9 +113,9 @@ struct WinogradTiles<4> {
 // w.
 template <int kFrom, int kTo, class V, void (*kAxis)(const V (&)[kFrom], V (&)[kTo]), class Load,
           class Store>
-inline void transformAxes(const Load& in, const Store& out) {
+SIMAQAT_INLINE void transformAxes(const Load& in, const Store& out) {
   V turned[kTo][kFrom];
-  // Constant indices, so that vectors stay registers.
+  // Constant indices, so that values stay registers.
 #pragma GCC unroll 6
   for (int w = 0; w < kFrom; ++w) {
     V from[kFrom], to[kTo];

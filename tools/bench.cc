@@ -80,7 +80,8 @@ class BenchCommand : public Command {
               "Compute values again until a training step's memory is within this");
     set.backward(backward_);
     set.add("--profile", profile_,
-            "Writes a step as a Chrome trace, and prints where its time goes");
+            "Writes a step as a Chrome trace, and prints where its time goes and the least that "
+            "it could take by this machine's measured rates");
     set.flag("--json", json_, "One JSON object on standard output");
   }
 
@@ -116,14 +117,16 @@ class BenchCommand : public Command {
         milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
       }
     }
-    if (!profile_.empty()) profile(executor, trains, pool);
-    report(milliseconds, executor.plan().arena_bytes, peakResidentBytes(), resident_before);
+    const int64_t peak = peakResidentBytes();
+    std::optional<StepFloor> floor;
+    if (!profile_.empty()) floor = profile(executor, trains, pool);
+    report(milliseconds, floor, executor.plan().arena_bytes, peak, resident_before);
     return 0;
   }
 
  private:
   // A few more steps, node by node.
-  void profile(Executor& executor, bool trains, ThreadPool& pool) const {
+  StepFloor profile(Executor& executor, bool trains, ThreadPool& pool) const {
     constexpr int kSamples = 5;
     std::vector<std::vector<Executor::NodeTime>> samples(kSamples);
     for (std::vector<Executor::NodeTime>& sample : samples) {
@@ -133,7 +136,9 @@ class BenchCommand : public Command {
     }
     executor.setTimes(nullptr);
     writeTrace(profile_, samples.back());
-    if (!json_) printProfile(samples, pool);
+    const kernels::MachinePeak peak = kernels::measurePeak(pool);
+    if (!json_) printProfile(samples, peak);
+    return floorOf(samples.back(), peak);
   }
 
   Graph trainingStep(const Graph& model) {
@@ -198,8 +203,8 @@ class BenchCommand : public Command {
     return inputs;
   }
 
-  void report(std::vector<double> milliseconds, int64_t arena, int64_t peak,
-              int64_t resident_before) const {
+  void report(std::vector<double> milliseconds, const std::optional<StepFloor>& floor,
+              int64_t arena, int64_t peak, int64_t resident_before) const {
     std::sort(milliseconds.begin(), milliseconds.end());
     const double median = milliseconds[milliseconds.size() / 2];
     const double fastest = milliseconds.front();
@@ -209,6 +214,7 @@ class BenchCommand : public Command {
       json["median_ms"] = median;
       json["fastest_ms"] = fastest;
       json["samples_per_second"] = rate;
+      if (floor) json["floor_ms"] = floor->milliseconds();
       json["arena_bytes"] = arena;
       json["step_memory_bytes"] = peak - resident_before;
       json["peak_rss_bytes"] = peak;
@@ -216,6 +222,14 @@ class BenchCommand : public Command {
       return;
     }
     std::printf("median %.2f ms, fastest %.2f ms a step; %.1f samples/s\n", median, fastest, rate);
+    if (floor) {
+      std::printf(
+          "floor %.2f ms, %.2f of the median: %.1f GOP of codes %.2f ms, %.1f GFLOP %.2f ms, "
+          "%.2f GB %.2f ms\n",
+          floor->milliseconds(), floor->milliseconds() / median, floor->code_operations / 1e9,
+          floor->code_ms, floor->other_operations / 1e9, floor->other_ms, floor->bytes / 1e9,
+          floor->bytes_ms);
+    }
     std::printf("arena %s, step memory %s, peak %s\n", readableBytes(arena).c_str(),
                 readableBytes(peak - resident_before).c_str(), readableBytes(peak).c_str());
   }

@@ -4,7 +4,8 @@
 Needs Debian's python3-torch, python3-torchvision and python3-onnx (run it with /usr/bin/python3),
 libopenblas0-pthread (for vit_small, whose linear layers take a minute a step on the reference BLAS), the
 built program, and ../shared/bench/pytorch_step.py. Two threads, random data; each figure is the median
-of the pairs, each of which is the median of its steps.
+of the pairs, each of which is the median of its steps. The floor is what `bench --profile` says, of
+each run by the rates that the same run measured.
 """
 import argparse
 import pathlib
@@ -42,10 +43,12 @@ def export(net, path):
 
 
 def ours(model, batch):
-    out = subprocess.run([PROGRAM, "bench", model, "--batch-size", str(batch), "--threads", "2",
-                          "--steps", "5", "--json"], check=True, capture_output=True, text=True)
+    with tempfile.NamedTemporaryFile() as trace:
+        out = subprocess.run([PROGRAM, "bench", model, "--batch-size", str(batch), "--threads", "2",
+                              "--steps", "5", "--profile", trace.name, "--json"], check=True,
+                             capture_output=True, text=True)
     result = json.loads(out.stdout)
-    return result["median_ms"], result["step_memory_bytes"] / 2**20
+    return result["median_ms"], result["step_memory_bytes"] / 2**20, result["floor_ms"]
 
 
 def theirs(net, mode, batch):
@@ -75,8 +78,8 @@ def main():
     if not PEER.exists() or not PROGRAM.exists():
         sys.exit(f"needs {PEER} and {PROGRAM}")
     print("| network, batch | QAT | FP32 | PyTorch FX QAT | PyTorch FP32 | QAT / FX | QAT / PyTorch FP32 "
-          "| step memory, QAT / FX |")
-    print("|---|---|---|---|---|---|---|---|")
+          "| step memory, QAT / FX | floor / QAT |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for net, batch in args.networks:
         with tempfile.TemporaryDirectory() as folder:
             source, prepared = f"{folder}/model.onnx", f"{folder}/prepared.onnx"
@@ -88,10 +91,11 @@ def main():
         qat, fx, float_step, fp32 = (statistics.median(run[k][0] for run in runs) for k in range(4))
         to_fx = statistics.median(run[0][0] / run[1][0] for run in runs)
         to_fp32 = statistics.median(run[0][0] / run[3][0] for run in runs)
+        share = statistics.median(run[0][2] / run[0][0] for run in runs)
         memory = [statistics.median(run[k][1] for run in runs) for k in range(2)]
         print(f"| {net}, {batch} | {qat:.0f} ms | {float_step:.0f} ms | {fx:.0f} ms | {fp32:.0f} ms "
               f"| {to_fx:.2f} | {to_fp32:.2f} | {memory[0]:.0f} / {memory[1]:.0f} MiB = "
-              f"{memory[0] / memory[1]:.2f} |", flush=True)
+              f"{memory[0] / memory[1]:.2f} | {share:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

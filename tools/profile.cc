@@ -5,7 +5,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "kernels/machine_peak.h"
 #include "qat/base/file.h"
 #include "qat/ir/op.h"
 
@@ -25,7 +24,10 @@ double bytesOf(const Node& node) {
   return bytes;
 }
 
-bool multipliesCodes(const Node& node) { return node.op().name == "QuantizedConv"; }
+bool multipliesCodes(const Node& node) {
+  const std::string name = node.op().qualifiedName();
+  return name == "simaqat::QuantizedConv" || name == "simaqat::QuantizedGemm";
+}
 
 // A line of the tables: one node, or all of one operator.
 struct Row {
@@ -76,8 +78,21 @@ void writeTrace(const std::string& path, const std::vector<Executor::NodeTime>& 
   writeFileAtomically(path, nlohmann::ordered_json{{"traceEvents", std::move(events)}}.dump() + "\n");
 }
 
-void printProfile(const std::vector<std::vector<Executor::NodeTime>>& samples, ThreadPool& pool) {
-  const kernels::MachinePeak peak = kernels::measurePeak(pool);
+StepFloor floorOf(const std::vector<Executor::NodeTime>& step, const kernels::MachinePeak& peak) {
+  StepFloor floor;
+  for (const Executor::NodeTime& time : step) {
+    (multipliesCodes(*time.node) ? floor.code_operations : floor.other_operations) +=
+        operationsOf(*time.node);
+    floor.bytes += bytesOf(*time.node);
+  }
+  floor.code_ms = 1000 * floor.code_operations / peak.integer_operations;
+  floor.other_ms = 1000 * floor.other_operations / peak.float_operations;
+  floor.bytes_ms = 1000 * floor.bytes / peak.bytes;
+  return floor;
+}
+
+void printProfile(const std::vector<std::vector<Executor::NodeTime>>& samples,
+                  const kernels::MachinePeak& peak) {
   std::printf("this machine: %.0f GFLOP/s of floats, %.0f GOP/s of 8-bit codes, %.1f GB/s\n",
               peak.float_operations / 1e9, peak.integer_operations / 1e9, peak.bytes / 1e9);
   std::vector<Row> nodes;

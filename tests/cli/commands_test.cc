@@ -317,6 +317,12 @@ TEST_CASE("bench times a step of every stage") {
     CHECK(json["arena_bytes"].get<int64_t>() >= 4 * 6 * 8 * 8 * 4);
     CHECK(json["peak_rss_bytes"].get<int64_t>() > json["arena_bytes"].get<int64_t>());
   }
+  const std::string trace = scratch("trace.json");
+  const Json profiled =
+      jsonOf({"bench", stages().prepared, "--batch-size", "4", "--profile", trace});
+  CHECK(profiled["floor_ms"].get<double>() > 0);
+  CHECK_THAT(runWell({"bench", stages().prepared, "--batch-size", "4", "--profile", trace}).out,
+             ContainsSubstring("floor") && ContainsSubstring("of the median"));
   const auto arena = [](const Args& args) {
     return jsonOf(Args{"bench", stages().prepared, "--steps", "1"} + args)["arena_bytes"]
         .get<int64_t>();
