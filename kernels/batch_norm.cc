@@ -8,6 +8,7 @@
 #include "kernels/channel_loops.h"
 #include "kernels/channel_pieces.h"
 #include "kernels/conv_results.h"
+#include "kernels/expect.h"
 #include "kernels/isa.h"
 #include "kernels/wide_sum.h"
 
@@ -44,10 +45,15 @@ Sums moments(const BatchNormShape& s, const float* x, float shift, int64_t c, in
 
 Sums gradientSums(const BatchNormShape& s, const float* dy, const float* x,
                   const PassedValues& passed, float mean, int64_t c, int64_t begin, int64_t end) {
+  // What is read soon: further on in a large plane, in one of the next images where planes are
+  // small.
+  const int64_t inner = std::max<int64_t>(s.inner, 1);
+  const bool is_large = inner > 4 * kAhead;
+  const int64_t ahead = is_large ? kAhead : (kAhead + inner - 1) / inner * s.channels * inner;
   WideSum first, second;
   for (int64_t n = begin; n < end; ++n) {
     const int64_t row = (n * s.channels + c) * s.inner;
-    kernels().addGradients(dy + row, x + row, s.inner, passed, mean, first, second);
+    kernels().addGradients(dy + row, x + row, s.inner, ahead, passed, mean, first, second);
   }
   return {first.total(), second.total()};
 }

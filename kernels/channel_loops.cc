@@ -114,15 +114,15 @@ void addMoments(const float* values, int64_t n, PartialMoments& moments) {
 namespace {
 
 template <bool kAll>
-void addVectors(const float* dy, const float* x, int64_t n, const PassedValues& passed, double mean,
-                WideSum& first, WideSum& second) {
+void addVectors(const float* dy, const float* x, int64_t n, int64_t ahead,
+                const PassedValues& passed, double mean, WideSum& first, WideSum& second) {
   const float lo = passed.lo, hi = passed.hi;
   const auto pass = [=](Float4 dy, Float4 x) {
     return kAll ? dy : (x >= lo) & (x <= hi) ? dy : Float4{};
   };
   for (int64_t i = 0; i < n; i += kAtOnce) {
-    expectToRead(x + i, kAhead);
-    expectToRead(dy + i, kAhead);
+    expectToRead(x + i, ahead);
+    expectToRead(dy + i, ahead);
     const Float4 x_low = loadFloat4(x + i), x_high = loadFloat4(x + i + 4);
     const Double4 low = toDouble4(pass(loadFloat4(dy + i), x_low));
     const Double4 high = toDouble4(pass(loadFloat4(dy + i + 4), x_high));
@@ -133,11 +133,11 @@ void addVectors(const float* dy, const float* x, int64_t n, const PassedValues& 
 
 }  // namespace
 
-void addGradients(const float* dy, const float* x, int64_t n, const PassedValues& passed,
-                  double mean, WideSum& first, WideSum& second) {
+void addGradients(const float* dy, const float* x, int64_t n, int64_t ahead,
+                  const PassedValues& passed, double mean, WideSum& first, WideSum& second) {
   const int64_t whole = n / kAtOnce * kAtOnce;
   const auto add = passed.all ? addVectors<true> : addVectors<false>;
-  add(dy, x, whole, passed, mean, first, second);
+  add(dy, x, whole, ahead, passed, mean, first, second);
   finishGradients(dy + whole, x + whole, n - whole, passed, mean, first, second);
 }
 
@@ -172,7 +172,7 @@ SIMAQAT_AVX512 void addMoments(const float* values, int64_t n, PartialMoments& m
   finishMoments(seen, values + i, n - i, moments);
 }
 
-SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n,
+SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n, int64_t ahead,
                                  const PassedValues& passed, double mean, WideSum& first,
                                  WideSum& second) {
   alignas(64) double sums[kAtOnce];
@@ -185,8 +185,8 @@ SIMAQAT_AVX512 void addGradients(const float* dy, const float* x, int64_t n,
   const __mmask8 all = passed.all ? 0xff : 0;
   int64_t i = 0;
   for (; i + kAtOnce <= n; i += kAtOnce) {
-    expectToRead(x + i, kAhead);
-    expectToRead(dy + i, kAhead);
+    expectToRead(x + i, ahead);
+    expectToRead(dy + i, ahead);
     const __m256 value = _mm256_loadu_ps(x + i);
     const __mmask8 inside = _mm256_mask_cmp_ps_mask(_mm256_cmp_ps_mask(value, lo, _CMP_GE_OQ),
                                                     value, hi, _CMP_LE_OQ);

@@ -25,14 +25,14 @@ struct GradientLine {
   float slope = 0;
 };
 
-#define SIMAQAT_CHANNEL_LOOPS                                                                   \
-  /* To what conv_results.h has of a channel. */                                                \
-  void addMoments(const float* values, int64_t n, PartialMoments& moments);                     \
-  /* Adds the passed dy and dy * (x - mean). */                                                 \
-  void addGradients(const float* dy, const float* x, int64_t n, const PassedValues& passed,     \
-                    double mean, WideSum& first, WideSum& second);                               \
-  /* dx may be dy. */                                                                           \
-  void lineGradient(const float* dy, const float* x, int64_t n, const PassedValues& passed,     \
+#define SIMAQAT_CHANNEL_LOOPS                                                                  \
+  /* To what conv_results.h has of a channel. */                                               \
+  void addMoments(const float* values, int64_t n, PartialMoments& moments);                    \
+  /* Adds the passed dy and dy * (x - mean). What is `ahead` elements further is read soon. */ \
+  void addGradients(const float* dy, const float* x, int64_t n, int64_t ahead,                 \
+                    const PassedValues& passed, double mean, WideSum& first, WideSum& second); \
+  /* dx may be dy. */                                                                          \
+  void lineGradient(const float* dy, const float* x, int64_t n, const PassedValues& passed,    \
                     const GradientLine& line, float* dx);
 
 namespace baseline {

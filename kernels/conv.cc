@@ -120,18 +120,18 @@ struct WindowSumMemory {
     });
     tap_offsets = memory.take<int64_t>(all_taps);
     weights = memory.take<T>(all_weights);
-    positions = memory.take<int64_t>(threads * 2 * positions_size);
-    results = memory.take<SumOf<T>>(threads * kPanelsTogether * kPositions * kPanel<T>);
-    buffers = memory.take<T>(threads * buffer_size);
+    positions = memory.takeForThreads<int64_t>(threads, 2 * positions_size);
+    results = memory.takeForThreads<SumOf<T>>(threads, kPanelsTogether * kPositions * kPanel<T>);
+    buffers = memory.takeForThreads<T>(threads, buffer_size);
   }
   Workspace memory;
   int64_t positions_size = 0, buffer_size = 0;
   int64_t tiles = 0;     // of the sum that has most
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [sum][group][panel][taps][kPanel]
-  int64_t* positions;    // [thread][in the buffer, in the target][positions_size]
-  SumOf<T>* results;     // [thread][kPanelsTogether][kPositions][kPanel]
-  T* buffers;            // [thread][buffer_size]
+  ThreadArrays<int64_t> positions;  // [in the buffer, in the target][positions_size]
+  ThreadArrays<SumOf<T>> results;   // [kPanelsTogether][kPositions][kPanel]
+  ThreadArrays<T> buffers;          // [buffer_size]
 };
 
 // The arrays of a convolution, and where in the tables and weights those of a sum begin.
@@ -240,10 +240,9 @@ void runWindowSums(const Sums& all_sums, const float* source, const float* w,
   // in the cache.
   pool.run(m.tiles, [&](int64_t piece, int worker) {
     WindowSumArrays<T> arrays = all;
-    int64_t* const table = m.positions + worker * 2 * m.positions_size;
-    const TileMemory<T> memory{{table, table + m.positions_size},
-                               m.results + worker * kPanelsTogether * kPositions * kPanel<T>,
-                               m.buffers + worker * m.buffer_size};
+    int64_t* const table = m.positions.of(worker);
+    const TileMemory<T> memory{
+        {table, table + m.positions_size}, m.results.of(worker), m.buffers.of(worker)};
     sums([&](const WindowSum& sum, int64_t channels) {
       const Tiling tiling(sum, sum.source_channels, Tiling::kTiles);
       const int64_t end = tiling.tiles() * (piece + 1) / m.tiles;

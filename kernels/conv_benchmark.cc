@@ -119,6 +119,7 @@ const bool registered = [] {
       {"mobilenet/1x1/960-160", square(16, 960, 160, 7, 1, 1)},
       {"mobilenet/depthwise/96/2", square(16, 96, 96, 112, 3, 2, 96)},
       {"mobilenet/depthwise/144", square(16, 144, 144, 56, 3, 1, 144)},
+      {"mobilenet/depthwise/576", square(16, 576, 576, 14, 3, 1, 576)},
       {"mobilenet/depthwise/960", square(16, 960, 960, 7, 3, 1, 960)},
       {"resnet18/7x7/2", square(16, 3, 64, 224, 7, 2)},
       {"resnet18/64-64", square(16, 64, 64, 56, 3, 1)},

@@ -46,12 +46,12 @@ struct GradsMemory {
     position_row = memory.take<int64_t>(kPositions<T>);
     weights = memory.take<T>(weights_size);
     partial = memory.take<float>(plan.cuts * plan.partial_size);
-    positions = memory.take<int64_t>(threads * kTables * plan.tiling.positions());
-    packed = memory.take<T>(threads * panels_size);
-    pairs = memory.take<T>(threads * pairs_size);
-    results = memory.take<float>(threads * kResults);
-    buffers = memory.take<T>(threads * plan.tiling.bufferSize());
-    lines = memory.take<float>(threads * line_size);
+    positions = memory.takeForThreads<int64_t>(threads, kTables * plan.tiling.positions());
+    packed = memory.takeForThreads<T>(threads, panels_size);
+    pairs = memory.takeForThreads<T>(threads, pairs_size);
+    results = memory.takeForThreads<float>(threads, kResults);
+    buffers = memory.takeForThreads<T>(threads, plan.tiling.bufferSize());
+    lines = memory.takeForThreads<float>(threads, line_size);
   }
   static constexpr int64_t kTables = 3;
   static constexpr int64_t kResultsOfPanel = kPositions<T> * kPanel<T>;
@@ -67,12 +67,12 @@ struct GradsMemory {
   int64_t* position_row;  // and of positions
   T* weights;             // [panel of x's channels][depth][kPanel]
   float* partial;         // [cut][sums]
-  int64_t* positions;     // [thread][in the buffer, in dy, in dx][positions of a tile]
-  T* packed;              // [thread][panel of dy's channels][kTerms][kPanel]
-  T* pairs;               // [thread][depth][kPositions], of channels
-  float* results;         // [thread][kPanelsTogether][kPositions][kPanel]
-  T* buffers;             // [thread][a tile's buffer]
-  float* lines;           // [thread][a row of the buffer]
+  ThreadArrays<int64_t> positions;  // [in the buffer, in dy, in dx][positions of a tile]
+  ThreadArrays<T> packed;           // [panel of dy's channels][kTerms][kPanel]
+  ThreadArrays<T> pairs;            // [depth][kPositions], of channels
+  ThreadArrays<float> results;      // [kPanelsTogether][kPositions][kPanel]
+  ThreadArrays<T> buffers;          // [a tile's buffer]
+  ThreadArrays<float> lines;        // [a row of the buffer]
 };
 
 // Where the input gradient finds dy: floats in the weight gradient's panels, pairs in their own
@@ -242,19 +242,19 @@ void grads(const WeightGradPlan& plan, const Source& x, const float* dy, const f
   pool.run(plan.cuts, [&](int64_t cut, int worker) {
     float* partial = m.partial + cut * plan.partial_size;
     std::fill_n(partial, plan.partial_size, 0.0f);
-    T* buffer = m.buffers + worker * tiling.bufferSize();
-    int64_t* table = m.positions + worker * GradsMemory<T>::kTables * tiling.positions();
+    T* buffer = m.buffers.of(worker);
+    int64_t* table = m.positions.of(worker);
     int64_t* dx_positions = table + 2 * tiling.positions();
-    const auto rows = weightGradRows(sum, x, m.lines + worker * m.line_size, T{});
+    const auto rows = weightGradRows(sum, x, m.lines.of(worker), T{});
     const TileGrads<T> grads{plan,
                              m,
                              m.terms.of(worker),
                              buffer,
                              dy,
                              dx,
-                             m.packed + worker * m.panels_size,
-                             m.pairs + worker * m.pairs_size,
-                             m.results + worker * GradsMemory<T>::kResults,
+                             m.packed.of(worker),
+                             m.pairs.of(worker),
+                             m.results.of(worker),
                              partial,
                              {table, table + tiling.positions()},
                              dx_positions};

@@ -23,10 +23,10 @@ struct WeightGradMemory {
       : memory(workspace), terms(plan.tiling, threads, memory) {
     tap_offset = memory.take<int64_t>(plan.channels * plan.sum.kernelSize());
     partial = memory.take<float>(plan.cuts * plan.partial_size);
-    panels = memory.take<T>(threads * kPanels);
-    buffers = memory.take<T>(threads * plan.tiling.bufferSize());
+    panels = memory.takeForThreads<T>(threads, kPanels);
+    buffers = memory.takeForThreads<T>(threads, plan.tiling.bufferSize());
     line_size = std::is_same_v<T, float> ? 0 : plan.tiling.row_stride + kLanes;
-    lines = memory.take<float>(threads * line_size);
+    lines = memory.takeForThreads<float>(threads, line_size);
   }
   static constexpr int64_t kPanelSize = kPanelDepth * kPanel<float>;
   static constexpr int64_t kPanels = kPanelsTogether * kPanelSize;
@@ -35,10 +35,10 @@ struct WeightGradMemory {
   WeightGradTerms<T> terms;
   int64_t* tap_offset;
   float* partial;  // [cut][sums]
-  T* panels;       // [thread][kPanelsTogether][kPanelDepth][kPanel]
-  T* buffers;      // [thread][a tile's buffer]
+  ThreadArrays<T> panels;   // [kPanelsTogether][kPanelDepth][kPanel]
+  ThreadArrays<T> buffers;  // [a tile's buffer]
   int64_t line_size;
-  float* lines;  // [thread][a row of the buffer], for pairs
+  ThreadArrays<float> lines;  // [a row of the buffer], for pairs
 };
 
 // Adds a tile's part of a group's sums, for the input channels that the buffer holds.
@@ -108,9 +108,9 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
     const int64_t first_group = group_tile * tiling.groups;
     const int64_t end_group = std::min(sum.group, first_group + tiling.groups);
     float* partial = m.partial + cut * plan.partial_size;
-    T* buffer = m.buffers + worker * tiling.bufferSize();
+    T* buffer = m.buffers.of(worker);
     const WeightGradTerms<T> terms = m.terms.of(worker);
-    const auto rows = weightGradRows(sum, x, m.lines + worker * m.line_size, T{});
+    const auto rows = weightGradRows(sum, x, m.lines.of(worker), T{});
 
     const int64_t first_tap = channel * sum.kernelSize();
     const int64_t taps = channels * sum.kernelSize();
@@ -126,9 +126,13 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
       const int64_t count = terms.fill(sum, tiling, range);
       for (int64_t g = first_group; g < end_group; ++g) {
         fillBuffer(sum, tiling, range, rows, g * sum.source_channels + channel, channels, buffer);
-        const TileWork<T> work{
-            buffer, dy + g * sum.target_channels * sum.targetPlane(), m.tap_offset, taps, terms,
-            count,  m.panels + worker * WeightGradMemory<T>::kPanels};
+        const TileWork<T> work{buffer,
+                               dy + g * sum.target_channels * sum.targetPlane(),
+                               m.tap_offset,
+                               taps,
+                               terms,
+                               count,
+                               m.panels.of(worker)};
         addTile(plan, work, g, first_tap, partial);
       }
     }

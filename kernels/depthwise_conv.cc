@@ -209,7 +209,7 @@ struct Memory {
     weights = memory.take<T>(group * all_taps);
     taps = all_taps;
     masks = memory.take<T>(masks_size);
-    buffers = memory.take<T>(threads * buffer_size);
+    buffers = memory.takeForThreads<T>(threads, buffer_size);
   }
   // Planes that are worth handing out together.
   int64_t grain() const {
@@ -222,7 +222,7 @@ struct Memory {
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [group][sum][taps]
   T* masks;              // [sum] of FlatPlane
-  T* buffers;            // [thread][a tile's buffer]
+  ThreadArrays<T> buffers;  // [a tile's buffer]
 };
 
 // Planes of a target in memory.
@@ -264,7 +264,7 @@ struct StridedPlanes {
     return rows;
   }
   float* plane(int64_t, int64_t index, int worker) const {
-    return scratch + (worker * grain + index) * scratchSize();
+    return scratch.of(worker) + index * scratchSize();
   }
   void finished(int64_t, int64_t, const Rows&, float*) const {}
   void allFinished(int64_t begin, int64_t end, int worker) const {
@@ -279,8 +279,7 @@ struct StridedPlanes {
   }
 
   float* target = nullptr;
-  float* scratch = nullptr;  // [thread][grain][scratchSize()]
-  int64_t grain = 1;
+  ThreadArrays<float> scratch;  // [plane of those done together][scratchSize()]
 
  private:
   // Where the part with these first row and column begins.
@@ -306,7 +305,7 @@ struct ResultPlanes {
   }
   void allFinished(int64_t, int64_t, int) const {}
   float* plane(int64_t number, int64_t, int worker) const {
-    return results.codes == nullptr ? results.y + number * size : scratch + worker * size;
+    return results.codes == nullptr ? results.y + number * size : scratch.of(worker);
   }
   void finished(int64_t number, int64_t tile, const Rows& rows, float* plane) const {
     PartialMoments* partial = nullptr;
@@ -332,7 +331,7 @@ struct ResultPlanes {
 
   const ConvResults& results;
   int64_t size, channels, tiles;  // tiles of a plane
-  float* scratch;                 // [thread][size]
+  ThreadArrays<float> scratch;    // [size]
   PartialMoments* moments;        // [image][tile][channel]
 };
 
@@ -364,7 +363,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
   });
   const int64_t grain = m.grain();
   pool.run(ceilDiv(m.planes, grain), [&](int64_t piece, int worker) {
-    T* buffer = m.buffers + worker * m.buffer_size;
+    T* buffer = m.buffers.of(worker);
     const int64_t begin = piece * grain, end = std::min(m.planes, begin + grain);
     int64_t tap = 0;
     const T* plane_masks = m.masks;
@@ -467,14 +466,14 @@ struct WeightGradMemory {
       : memory(workspace) {
     tap_offset = memory.take<int64_t>(plan.sum.taps());
     partial = memory.take<float>(plan.cuts * plan.sum.group * plan.sum.taps() * kLanes);
-    gradients = memory.take<float>(threads * plan.gradientSize());
-    buffers = memory.take<float>(threads * plan.tiling.bufferSize());
+    gradients = memory.takeForThreads<float>(threads, plan.gradientSize());
+    buffers = memory.takeForThreads<float>(threads, plan.tiling.bufferSize());
   }
   Workspace memory;
   int64_t* tap_offset;
   float* partial;    // [cut][group][tap][kLanes]
-  float* gradients;  // [thread][a tile of dy]
-  float* buffers;    // [thread][a tile's buffer]
+  ThreadArrays<float> gradients;  // [a tile of dy]
+  ThreadArrays<float> buffers;    // [a tile's buffer]
 };
 
 // sums[k] += source moved by tap k, times dy, for kTaps taps of which the last ones may be the
@@ -522,8 +521,8 @@ void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const Sour
   const WindowSum& sum = plan.sum;
   const Tiling& tiling = plan.tiling;
   const int64_t size = sum.batch * sum.group * sum.targetPlane();
-  float* buffer = m.buffers + worker * tiling.bufferSize();
-  float* gradient = m.gradients + worker * plan.gradientSize();
+  float* buffer = m.buffers.of(worker);
+  float* gradient = m.gradients.of(worker);
   for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
     TileRange range(sum, tiling, tile);
     const Rows rows(sum, tiling, range);
@@ -612,7 +611,7 @@ struct CodesMemory {
       const Tiling tiling = planeTiling(sum);
       tiles = tiling.tiles_of_group / tiling.image_tiles;
     });
-    scratch = memory.take<float>(threads * plane);
+    scratch = memory.takeForThreads<float>(threads, plane);
     moments = memory.take<PartialMoments>(shape.batch * tiles * shape.out_channels);
   }
   size_t used() const { return sums_size + memory.used(); }
@@ -621,7 +620,7 @@ struct CodesMemory {
   Workspace memory;
   int64_t plane;
   int64_t tiles = 1;
-  float* scratch;
+  ThreadArrays<float> scratch;
   PartialMoments* moments;
 };
 
@@ -660,7 +659,7 @@ size_t depthwiseInputGradWorkspace(const ConvShape& shape, int threads) {
   const Memory<float> sums(InputGradSums{shape}, threads, nullptr);
   if (!StridedPlanes::fits(shape)) return sums.memory.used();
   Workspace scratch(nullptr);
-  scratch.take<float>(threads * sums.grain() * StridedPlanes(shape).scratchSize());
+  scratch.takeForThreads<float>(threads, sums.grain() * StridedPlanes(shape).scratchSize());
   return sums.memory.used() + scratch.used();
 }
 
@@ -674,8 +673,8 @@ void depthwiseInputGrad(const ConvShape& shape, const float* dy, const float* w,
   StridedPlanes planes(shape);
   const Memory<float> m(sums, pool.threads(), nullptr);
   planes.target = dx;
-  planes.scratch = reinterpret_cast<float*>(workspace + m.memory.used());
-  planes.grain = m.grain();
+  Workspace scratch(workspace + m.memory.used());
+  planes.scratch = scratch.takeForThreads<float>(pool.threads(), m.grain() * planes.scratchSize());
   runFloats<float>(sums, dy, w, nullptr, planes, workspace, pool);
 }
 

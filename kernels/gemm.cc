@@ -81,13 +81,13 @@ struct GemmMemory {
       : memory(workspace),
         plan(shape, Operands::kElements),
         operands(shape, plan, threads, memory),
-        results(memory.take<float>(threads * resultsSize())) {}
+        results(memory.takeForThreads<float>(threads, resultsSize())) {}
   int64_t resultsSize() const { return plan.rows * kPanel<float>; }
 
   Workspace memory;
   GemmPlan plan;
   Operands operands;
-  float* results;  // [thread][rows of a tile][kPanel], for a panel that is not full
+  ThreadArrays<float> results;  // [rows of a tile][kPanel], for a panel that is not full
 };
 
 template <class Operands>
@@ -104,7 +104,7 @@ void runProducts(const GemmShape& shape, const GemmMatrices& matrices, float bet
     m.operands.beginProduct(i, worker);
     for (int64_t tile = first; tile < first + together; ++tile) {
       runTile(shape, m.plan, m.operands, i, tile % tiles, worker, beta, c + i * shape.m * shape.n,
-              m.results + worker * m.resultsSize());
+              m.results.of(worker));
     }
   });
 }

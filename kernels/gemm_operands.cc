@@ -80,7 +80,7 @@ FloatOperands::FloatOperands(const GemmShape& shape, const GemmPlan& plan, int t
       depth_(plan.depth),
       row_(memory.take<int64_t>(shape.m)),
       offset_(memory.take<int64_t>(depth_)),
-      panels_(memory.take<float>(threads * kPanelsTogether * panelStride())) {}
+      panels_(memory.takeForThreads<float>(threads, kPanelsTogether * panelStride())) {}
 
 void FloatOperands::prepare(const GemmMatrices& matrices, ThreadPool& /*pool*/) {
   matrices_ = matrices;
@@ -94,7 +94,7 @@ const float* FloatOperands::source(int64_t product, int64_t begin, int /*worker*
 
 const float* FloatOperands::panels(int64_t product, int64_t begin, int64_t depth, int64_t column,
                                    int64_t count, int64_t columns, int worker) const {
-  float* own = panels_ + worker * kPanelsTogether * panelStride();
+  float* own = panels_.of(worker);
   const float* b = matrices_.bOf(product);
   for (int64_t i = 0; i < count; ++i) {
     packPanel(shape_, b, begin, depth, column + i * kPanel<float>, columns,

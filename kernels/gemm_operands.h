@@ -73,7 +73,7 @@ class FloatOperands {
   int64_t depth_;
   int64_t* row_;     // [m], where rows of op(A) begin
   int64_t* offset_;  // [depth], where terms lie in a row
-  float* panels_;    // [thread][kPanelsTogether][depth][kPanel]
+  ThreadArrays<float> panels_;  // [kPanelsTogether][depth][kPanel]
 };
 
 class PairOperands {

@@ -67,8 +67,8 @@ struct KernelTable {
   void (*multiplyPanelOfPairs)(const PanelProduct<Bfloat16Pair>& product);
   // channel_loops.h
   void (*addMoments)(const float* values, int64_t n, PartialMoments& moments);
-  void (*addGradients)(const float* dy, const float* x, int64_t n, const PassedValues& passed,
-                       double mean, WideSum& first, WideSum& second);
+  void (*addGradients)(const float* dy, const float* x, int64_t n, int64_t ahead,
+                       const PassedValues& passed, double mean, WideSum& first, WideSum& second);
   void (*lineGradient)(const float* dy, const float* x, int64_t n, const PassedValues& passed,
                        const GradientLine& line, float* dx);
   // winograd_panels.h

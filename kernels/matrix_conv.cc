@@ -141,10 +141,10 @@ struct MatrixMemory {
     left = memory.take<std::byte>(all_left);
     offsets = memory.take<int64_t>(all_offsets);
     taps = memory.take<int64_t>(most_taps);
-    vectors = memory.take<PositionVector>(threads * vector_size);
-    buffers = memory.take<uint32_t>(threads * planes * plane_words);
-    gathered = memory.take<std::byte>(threads * gathered_bytes);
-    tile_sums = memory.take<int32_t>(threads * 4 * kTileSums);
+    vectors = memory.takeForThreads<PositionVector>(threads, vector_size);
+    buffers = memory.takeForThreads<uint32_t>(threads, planes * plane_words);
+    gathered = memory.takeForThreads<std::byte>(threads, gathered_bytes);
+    tile_sums = memory.takeForThreads<int32_t>(threads, 4 * kTileSums);
   }
   Workspace memory;
   int64_t plane_words = 0, gathered_bytes = 0, vector_size = 0, most_taps = 0, tiles = 0;
@@ -152,10 +152,10 @@ struct MatrixMemory {
   std::byte* left;          // [sum][group][row block][tile]
   int64_t* offsets;         // [sum][word of the depth]: in a buffer, words
   int64_t* taps;            // the offsets of one word's taps
-  PositionVector* vectors;  // [thread]
-  uint32_t* buffers;        // [thread][plane]
-  std::byte* gathered;      // [thread][2][plane][tile]
-  int32_t* tile_sums;       // [thread][2][2][kTileSums]
+  ThreadArrays<PositionVector> vectors;
+  ThreadArrays<uint32_t> buffers;    // [plane]
+  ThreadArrays<std::byte> gathered;  // [2][plane][tile]
+  ThreadArrays<int32_t> tile_sums;   // [2][2][kTileSums]
 };
 
 // The offsets of all words of the depth; those behind the last are the first's.
@@ -194,11 +194,11 @@ template <class Task>
 void runTile(const Task& task, const MatrixPlan& plan, const MatrixMemory& m, const std::byte* left,
              const int64_t* offsets, int64_t tile, int worker) {
   const TileRange range(plan.sum, plan.tiling, tile % plan.tiling.tiles_of_group);
-  PositionVector* vectors = m.vectors + worker * m.vector_size;
+  PositionVector* vectors = m.vectors.of(worker);
   const int64_t count = fillSixteens(plan, range, vectors);
-  uint32_t* buffer = m.buffers + worker * plan.planes * m.plane_words;
-  std::byte* gathered = m.gathered + worker * m.gathered_bytes;
-  int32_t* sums = m.tile_sums + worker * 4 * kTileSums;
+  uint32_t* buffer = m.buffers.of(worker);
+  std::byte* gathered = m.gathered.of(worker);
+  int32_t* sums = m.tile_sums.of(worker);
   const int64_t first_group = tile / plan.tiling.tiles_of_group * plan.tiling.groups;
   const int64_t end_group = std::min(plan.sum.group, first_group + plan.tiling.groups);
 

@@ -72,19 +72,20 @@ struct WeightMemory {
     left_offset = memory.take<int64_t>(plan.most_depth);
     partial =
         memory.take<float>(plan.cuts * plan.sum.group * plan.channel_blocks * plan.sums_of_block);
-    buffers = memory.take<uint16_t>(threads * plan.buffer_size);
-    lines = memory.take<float>(threads * kTileRows * plan.most_depth * kDepth);
-    halves = memory.take<uint16_t>(threads * kPlanes * kTileRows * plan.most_depth * kDepth);
-    right = memory.take<std::byte>(threads * 2 * plan.most_depth * kPlanes * kTileBytes);
+    buffers = memory.takeForThreads<uint16_t>(threads, plan.buffer_size);
+    lines = memory.takeForThreads<float>(threads, kTileRows * plan.most_depth * kDepth);
+    halves =
+        memory.takeForThreads<uint16_t>(threads, kPlanes * kTileRows * plan.most_depth * kDepth);
+    right = memory.takeForThreads<std::byte>(threads, 2 * plan.most_depth * kPlanes * kTileBytes);
   }
   Workspace memory;
   int64_t* taps;         // offsets in a buffer
   int64_t* left_offset;  // bytes
   float* partial;        // [cut][group][channel block][tap][row block][column block][kTileSums]
-  uint16_t* buffers;     // [thread]
-  float* lines;          // [thread][kTileRows][positions]: dy with zeros where there is none
-  uint16_t* halves;      // [thread][kPlanes][kTileRows][positions]
-  std::byte* right;      // [thread][2][tile][kPlanes]
+  ThreadArrays<uint16_t> buffers;
+  ThreadArrays<float> lines;      // [kTileRows][positions]: dy with zeros where there is none
+  ThreadArrays<uint16_t> halves;  // [kPlanes][kTileRows][positions]
+  ThreadArrays<std::byte> right;  // [2][tile][kPlanes]
 };
 
 struct HalfRows {
@@ -140,7 +141,7 @@ class WeightGrad {
     const int64_t cut = piece / plan_.channel_blocks / tiling_.group_tiles;
     const int64_t first_group = group_tile * tiling_.groups;
     const int64_t end_group = std::min(sum_.group, first_group + tiling_.groups);
-    uint16_t* buffer = m_.buffers + worker * plan_.buffer_size;
+    uint16_t* buffer = m_.buffers.of(worker);
     // What is read between rows and behind them is multiplied by zero, and has to be finite.
     std::fill_n(buffer, plan_.buffer_size, uint16_t{0});
     for (int64_t g = first_group; g < end_group; ++g) {
@@ -172,7 +173,7 @@ class WeightGrad {
   void addImage(const TileRange& range, int64_t n, int64_t g, int64_t channels,
                 const uint16_t* buffer, float* sums, int worker) const {
     const int64_t depth = plan_.depth(range.rows);
-    std::byte* right = m_.right + worker * 2 * plan_.most_depth * kPlanes * kTileBytes;
+    std::byte* right = m_.right.of(worker);
     MatrixCorrelation c{};
     c.left_block_stride = kTileRows * tiling_.channel_stride * int64_t{sizeof(uint16_t)};
     c.left_row_stride = tiling_.channel_stride * int64_t{sizeof(uint16_t)};
@@ -202,8 +203,8 @@ class WeightGrad {
   void turnGradient(const TileRange& range, int64_t n, int64_t g, int64_t block, int64_t depth,
                     std::byte* right, int worker) const {
     const int64_t length = plan_.most_depth * kDepth;
-    float* lines = m_.lines + worker * kTileRows * length;
-    uint16_t* halves = m_.halves + worker * kPlanes * kTileRows * length;
+    float* lines = m_.lines.of(worker);
+    uint16_t* halves = m_.halves.of(worker);
     for (int64_t o = 0; o < kTileRows; ++o) {
       const int64_t channel = block * kTileRows + o;
       float* line = lines + o * length;

@@ -39,8 +39,8 @@ struct Memory {
     weights = memory.take<uint32_t>(sum.group * blocks * kCodeChannels * sum.taps());
     offset = memory.take<int32_t>(sum.group * sum.target_channels);
     factor = memory.take<float>(sum.group * sum.target_channels);
-    vectors = memory.take<PositionVector>(threads * tiling.vectors_of_tile);
-    buffers = memory.take<uint32_t>(threads * tiling.bufferSize() + kCodeLanes);
+    vectors = memory.takeForThreads<PositionVector>(threads, tiling.vectors_of_tile);
+    buffers = memory.takeForThreads<uint32_t>(threads, tiling.bufferSize() + kCodeLanes);
     moments = memory.take<PartialMoments>(tiling.tiles_of_group * sum.group * sum.target_channels);
   }
   int64_t blocks;  // of target channels of a group
@@ -49,8 +49,8 @@ struct Memory {
   uint32_t* weights;        // [group][block][taps][kCodeChannels]
   int32_t* offset;          // [group][channel]: x_zero_point times the sum of the codes
   float* factor;            // [group][channel]: the scales of x and of w
-  PositionVector* vectors;  // [thread][vectors of a tile]
-  uint32_t* buffers;        // [thread][a tile's buffer]
+  ThreadArrays<PositionVector> vectors;  // [vectors of a tile]
+  ThreadArrays<uint32_t> buffers;        // [a tile's buffer]
   PartialMoments* moments;  // [tile of a group][group][channel]
 };
 
@@ -223,8 +223,7 @@ void quantizedConv(const ConvShape& shape, const Codes& x, const float* w, const
                    }
                  });
   pool.run(tiling.tiles(), [&](int64_t tile, int worker) {
-    runTile(sum, tiling, tile, a, m, m.vectors + worker * tiling.vectors_of_tile,
-            m.buffers + worker * tiling.bufferSize());
+    runTile(sum, tiling, tile, a, m, m.vectors.of(worker), m.buffers.of(worker));
   });
   if (results.moments != nullptr) {
     addParts(m.moments, tiling.tiles_of_group, shape.out_channels, results.moments);

@@ -115,13 +115,13 @@ struct Convolution {
         results_size(kSide * kSide * tiling.positions()),
         memory(workspace) {
     weights = memory.take<uint32_t>(sum.group * blocks * kElements * weights_size);
-    codes = memory.take<int32_t>(threads * kPairChannels * codesOfChannel());
+    codes = memory.takeForThreads<int32_t>(threads, kPairChannels * codesOfChannel());
     factor = memory.take<float>(shape.out_channels);
-    buffers = memory.take<uint32_t>(threads * buffer_size);
-    tiles_of_pair = memory.take<uint32_t>(threads * kElements * tiles_stride);
-    source = memory.take<uint32_t>(threads * source_sets * kElements * source_size);
-    tile_results = memory.take<TileResults>(threads * tiling.positions());
-    block_results = memory.take<float>(threads * kPairChannels * results_size);
+    buffers = memory.takeForThreads<uint32_t>(threads, buffer_size);
+    tiles_of_pair = memory.takeForThreads<uint32_t>(threads, kElements * tiles_stride);
+    source = memory.takeForThreads<uint32_t>(threads, source_sets * kElements * source_size);
+    tile_results = memory.takeForThreads<TileResults>(threads, tiling.positions());
+    block_results = memory.takeForThreads<float>(threads, kPairChannels * results_size);
     moments = memory.take<PartialMoments>(tiling.tiles_of_group * shape.out_channels);
   }
 
@@ -167,8 +167,8 @@ struct Convolution {
 
   // The source of a block of tiles.
   void transform(const TileRange& range, const PairRows& rows, int64_t first, int worker) const {
-    uint32_t* buffer = buffers + worker * buffer_size;
-    uint32_t* of_pair = tiles_of_pair + worker * kElements * tiles_stride;
+    uint32_t* buffer = buffers.of(worker);
+    uint32_t* of_pair = tiles_of_pair.of(worker);
     const int64_t sets = ceilDiv(range.images * range.rows * range.columns, kTogether);
     fillBuffer(sum, layout, positionsOf<kSide>(range), rows, first, sum.source_channels, buffer);
     for (int64_t s = 0; s < sum.source_channels; ++s) {
@@ -262,7 +262,7 @@ struct Convolution {
 
   // [pair][kTogether] of a set of tiles and an element.
   uint32_t* sourceOf(int worker, int64_t set, int64_t element) const {
-    return source + ((worker * source_sets + set) * kElements + element) * source_size;
+    return source.of(worker) + (set * kElements + element) * source_size;
   }
 
   // Elements are read and written side by side: at a power of two from one another they would
@@ -277,13 +277,13 @@ struct Convolution {
   int64_t source_sets, tiles_stride, buffer_size, results_size;
   Workspace memory;
   uint32_t* weights;          // [group][block][kElements][weights_size]
-  int32_t* codes;             // [thread][kPairChannels][source channel][3][3]
+  ThreadArrays<int32_t> codes;  // [kPairChannels][source channel][3][3]
   float* factor;              // [channel]: the scales of x and of w
-  uint32_t* buffers;          // [thread][a block's buffer]
-  uint32_t* tiles_of_pair;    // [thread][kElements][tiles_stride]
-  uint32_t* source;           // [thread][set][kElements][source_size]
-  TileResults* tile_results;  // [thread][tile]
-  float* block_results;       // [thread][kPairChannels][image][row][column]
+  ThreadArrays<uint32_t> buffers;          // [a block's buffer]
+  ThreadArrays<uint32_t> tiles_of_pair;    // [kElements][tiles_stride]
+  ThreadArrays<uint32_t> source;           // [set][kElements][source_size]
+  ThreadArrays<TileResults> tile_results;  // [tile]
+  ThreadArrays<float> block_results;       // [kPairChannels][image][row][column]
   PartialMoments* moments;    // [block of tiles][channel]
 };
 
@@ -311,10 +311,10 @@ void runBlock(const Convolution& m, const PairRows& rows, const float* bias,
   const TileRange tile_range(m.tiles, m.tiling, index);
   const TileRange range = existing(sum, positionsOf<kSide>(tile_range));
   const int64_t count = tile_range.images * tile_range.rows * tile_range.columns;
-  TileResults* tile = m.tile_results + worker * m.tiling.positions();
+  TileResults* tile = m.tile_results.of(worker);
   m.fillTileResults(tile_range, range, tile);
   m.transform(tile_range, rows, g * sum.source_channels, worker);
-  float* values = m.block_results + worker * kPairChannels * m.results_size;
+  float* values = m.block_results.of(worker);
   for (int64_t block = 0; block < m.blocks; ++block) {
     const uint32_t* weights = m.weights + (g * m.blocks + block) * kElements * m.weights_size;
     const int64_t channel = g * sum.target_channels + block * kPairChannels;
@@ -373,7 +373,7 @@ void quantizedWinograd(const ConvShape& shape, const Codes& x, const float* w, c
   pool.run(sum.group * m.blocks, [&](int64_t i, int worker) {
     const int64_t in_group = i % m.blocks * kPairChannels;
     const int64_t first = i / m.blocks * sum.target_channels + in_group;
-    int32_t* codes = m.codes + worker * kPairChannels * m.codesOfChannel();
+    int32_t* codes = m.codes.of(worker);
     m.findCodes(w + first * m.group_channels * 9, x.scale, w_scale + first,
                 std::min(kPairChannels, sum.target_channels - in_group), codes, m.factor + first);
     m.packBlock(codes, m.weights + i * kElements * m.weights_size);

@@ -21,14 +21,13 @@ struct WeightGradTerms;
 template <>
 struct WeightGradTerms<float> {
   WeightGradTerms(const Tiling& tiling, int threads, Workspace& memory)
-      : most(tiling.positions()),
-        source(memory.take<int64_t>(threads * most)),
-        target(memory.take<int64_t>(threads * most)) {}
+      : sources(memory.takeForThreads<int64_t>(threads, tiling.positions())),
+        targets(memory.takeForThreads<int64_t>(threads, tiling.positions())) {}
 
   WeightGradTerms of(int worker) const {
     WeightGradTerms own = *this;
-    own.source += worker * most;
-    own.target += worker * most;
+    own.source = sources.of(worker);
+    own.target = targets.of(worker);
     return own;
   }
   int64_t fill(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
@@ -42,22 +41,24 @@ struct WeightGradTerms<float> {
 
   int64_t positions(int64_t /*first*/, int64_t count) const { return count; }
 
-  int64_t most;
-  int64_t* source;  // in the tile's buffer
-  int64_t* target;  // in a channel of dy
+  ThreadArrays<int64_t> sources, targets;
+  int64_t* source = nullptr;  // in the tile's buffer
+  int64_t* target = nullptr;  // in a channel of dy
 };
 
 template <>
 struct WeightGradTerms<Bfloat16Pair> {
   WeightGradTerms(const Tiling& tiling, int threads, Workspace& memory)
-      : most(tiling.images * tiling.rows * ceilDiv(tiling.columns, 2)),
-        source(memory.take<int64_t>(threads * most)),
-        pairs(memory.take<PositionVector>(threads * most)) {}
+      : sources(memory.takeForThreads<int64_t>(threads, mostTerms(tiling))),
+        all_pairs(memory.takeForThreads<PositionVector>(threads, mostTerms(tiling))) {}
+  static int64_t mostTerms(const Tiling& tiling) {
+    return tiling.images * tiling.rows * ceilDiv(tiling.columns, 2);
+  }
 
   WeightGradTerms of(int worker) const {
     WeightGradTerms own = *this;
-    own.source += worker * most;
-    own.pairs += worker * most;
+    own.source = sources.of(worker);
+    own.pairs = all_pairs.of(worker);
     return own;
   }
   int64_t fill(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
@@ -77,9 +78,10 @@ struct WeightGradTerms<Bfloat16Pair> {
     return all;
   }
 
-  int64_t most;
-  int64_t* source;
-  PositionVector* pairs;
+  ThreadArrays<int64_t> sources;
+  ThreadArrays<PositionVector> all_pairs;
+  int64_t* source = nullptr;
+  PositionVector* pairs = nullptr;
 };
 
 // How a tile's buffer is read; pairs of positions need a line's room. Codes in pairs are exact

@@ -162,7 +162,7 @@ struct WeightGrad {
         panel_size(kElements * sum.source_channels * kLanesOfPanel),
         partial_size(sum.group * group_panels * panel_size) {
     partial = memory.take<float>(cuts * partial_size);
-    finished = memory.take<float>(threads * finishedSize());
+    finished = memory.takeForThreads<float>(threads, finishedSize());
   }
 
   // A panel for each element and tile from one for each position.
@@ -226,7 +226,7 @@ struct WeightGrad {
       const float* more = sums + cut * partial_size;
       for (int64_t i = 0; i < panel_size; ++i) sums[i] += more[i];
     }
-    float* out = finished + worker * finishedSize();
+    float* out = finished.of(worker);
     const int64_t size = source * kLanesOfPanel;
     winogradTransforms<kSide>().weight_sums({sums, kTile * size, size, kLanesOfPanel, out,
                                              3 * kLanesOfPanel, kLanesOfPanel, 9 * kLanesOfPanel,
@@ -243,7 +243,7 @@ struct WeightGrad {
   Block block;
   int64_t cuts, group_panels, panel_size, partial_size;
   float* partial;   // [cut][group][panel][kElements][source channel][kPanel]
-  float* finished;  // [thread][source channel][3][3][kPanel]
+  ThreadArrays<float> finished;  // [source channel][3][3][kPanel]
 };
 
 template <int kSide>
@@ -320,8 +320,8 @@ int64_t productsOfPlane(int64_t rows, int64_t columns) {
   return SourceBlock<kSide>::kElements * ceilDiv(rows, kSide) * ceilDiv(columns, kSide);
 }
 
-// Whether tiles of 4x4 are the faster ones for a plane: a row of them fills half a vector, and they
-// take at most two thirds of the products, although the last ones may reach beyond the plane.
+// Whether tiles of 4x4 are the faster ones for a plane: they take at most two thirds of the
+// products, although the last ones may reach beyond the plane.
 bool fourFits(const ConvShape& shape, const std::array<int64_t, 3>& plane) {
   const int64_t rows = plane[1], columns = plane[2];
   return weightsFit<4>(shape) &&

@@ -95,18 +95,19 @@ struct SourceBlock {
         blocks.images * (kSide * blocks.rows + 2) * (kSide * blocks.columns + 2) * kLanesOfPanel;
     tile = memory.take<int64_t>(tiles_of_block);
     channel = memory.take<int64_t>(channels);
-    targets = memory.take<int64_t>(threads * kPositions * tiles_of_block);
-    panels_of_positions = memory.take<float>(threads * kPositions * tiles_of_block * kLanesOfPanel);
-    elements = memory.take<float>(threads * kPanelsTogether * panelElements());
-    sources = memory.take<float>(threads * source_size);
-    transformed = memory.take<float>(threads * kElements * elementSize());
+    targets = memory.takeForThreads<int64_t>(threads, kPositions * tiles_of_block);
+    panels_of_positions =
+        memory.takeForThreads<float>(threads, kPositions * tiles_of_block * kLanesOfPanel);
+    elements = memory.takeForThreads<float>(threads, kPanelsTogether * panelElements());
+    sources = memory.takeForThreads<float>(threads, source_size);
+    transformed = memory.takeForThreads<float>(threads, kElements * elementSize());
   }
 
-  // As many tiles as keep what they are turned into in the L2 cache, and enough that the weights
-  // are worth reading for them.
+  // Tiles whose transformed source takes an L2 cache at most; where channels are many, enough that
+  // the weights are worth reading for them.
   static int64_t mostTiles(int64_t source_channels) {
-    constexpr int64_t kFew = kSide == 2 ? 50 : 28, kMany = 4 * kFew, kChannels = 64;
-    return std::clamp(kFew * kChannels / source_channels, kFew, kMany);
+    constexpr int64_t kFloats = 256 << 10, kFew = kSide == 2 ? 50 : 28;
+    return std::max(kFew, kFloats / (kElements * source_channels));
   }
 
   void fillTables() const {
@@ -135,7 +136,7 @@ struct SourceBlock {
   template <class Values>
   void transform(const WindowSum& sum, const TileRange& range, const Values& values, int64_t first,
                  int64_t count, int worker) const {
-    float* source = sources + worker * source_size;
+    float* source = sources.of(worker);
     const int64_t row = (kSide * range.columns + 2) * kLanesOfPanel;
     const int64_t size = elementSize();
     for (int64_t c = 0; c < count; c += kLanesOfPanel) {
@@ -206,28 +207,24 @@ struct SourceBlock {
   int64_t panelsOfElement() const { return blocks.tiles() * kLanesOfPanel + kApart; }
   // [tiles][channels] of an element.
   float* of(int worker, int64_t element) const {
-    return transformed + (worker * kElements + element) * elementSize();
+    return transformed.of(worker) + element * elementSize();
   }
-  int64_t* targetsOf(int worker) const { return targets + worker * kPositions * blocks.tiles(); }
+  int64_t* targetsOf(int worker) const { return targets.of(worker); }
   // A panel at each position of the block, [image][row][column].
-  float* panelOf(int worker) const {
-    return panels_of_positions + worker * kPositions * blocks.tiles() * kLanesOfPanel;
-  }
+  float* panelOf(int worker) const { return panels_of_positions.of(worker); }
   // A panel for each element and tile, and as much for each of the panels that are done together.
-  float* elementsOf(int worker) const {
-    return elements + worker * kPanelsTogether * panelElements();
-  }
+  float* elementsOf(int worker) const { return elements.of(worker); }
 
   TileBlocks blocks;
   int64_t channels;  // in whole panels
   int64_t source_size;
   int64_t* tile;               // [tiles]
   int64_t* channel;            // [channels]
-  int64_t* targets;            // [thread][positions] in a channel of the target
-  float* panels_of_positions;  // [thread][positions][kPanel]
-  float* elements;             // [thread][kPanelsTogether][kElements][tiles][kPanel]
-  float* sources;              // [thread][images][rows][columns][kPanel] of a block's source
-  float* transformed;          // [thread][kElements][tiles][channels]
+  ThreadArrays<int64_t> targets;            // [positions] in a channel of the target
+  ThreadArrays<float> panels_of_positions;  // [positions][kPanel]
+  ThreadArrays<float> elements;             // [kPanelsTogether][kElements][tiles][kPanel]
+  ThreadArrays<float> sources;              // [images][rows][columns][kPanel] of a block's source
+  ThreadArrays<float> transformed;          // [kElements][tiles][channels]
 };
 
 }  // namespace simaqat::kernels

@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "qat/base/error.h"
 
 namespace simaqat {
@@ -28,7 +30,7 @@ int availableProcessors() {
   return count == 0 ? 1 : static_cast<int>(count);
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : parts_(static_cast<size_t>(std::max(threads, 1))) {
   SIMAQAT_CHECK(threads >= 1);
   for (int worker = 1; worker < threads; ++worker) {
     workers_.emplace_back([this, worker] { workerLoop(worker); });
@@ -46,9 +48,15 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::drain(int worker) {
+  const auto own = static_cast<size_t>(worker);
+  for (size_t i = 0; i < parts_.size(); ++i) drainPart((own + i) % parts_.size(), worker);
+}
+
+void ThreadPool::drainPart(size_t part, int worker) {
+  Part& tiles = parts_[part];
   for (;;) {
-    const int64_t tile = next_tile_.fetch_add(1);
-    if (tile >= tiles_) return;
+    const int64_t tile = tiles.next.fetch_add(1);
+    if (tile >= tiles.end) return;
     try {
       function_(context_, tile, worker);
     } catch (...) {
@@ -78,10 +86,14 @@ void ThreadPool::workerLoop(int worker) {
 
 void ThreadPool::runTiles(int64_t tiles, TileFunction function, void* context) {
   if (tiles <= 0) return;
-  tiles_ = tiles;
   function_ = function;
   context_ = context;
-  next_tile_.store(0);
+  const auto count = static_cast<int64_t>(parts_.size());
+  for (int64_t i = 0; i < count; ++i) {
+    Part& part = parts_[static_cast<size_t>(i)];
+    part.end = tiles * (i + 1) / count;
+    part.next.store(tiles * i / count);
+  }
   if (tiles > 1 && !workers_.empty()) {
     running_.store(static_cast<int>(workers_.size()));
     {

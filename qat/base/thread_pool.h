@@ -16,7 +16,9 @@ namespace simaqat {
 
 // Runs tiles of work on a fixed number of threads, the caller's among them.
 //
-// Which thread runs which tile is left to chance; so that results do not depend on it, callers cut
+// Each thread begins with tiles of its own, the same part of all of them in every run, so that what
+// it wrote for one kernel is in its caches for the next; one that is done goes on with the others'.
+// So which thread runs which tile is left to chance; for results not to depend on it, callers cut
 // work into tiles by shape alone, let each tile write its own memory, and reduce partial results in
 // the order of the tiles.
 class ThreadPool {
@@ -57,6 +59,14 @@ class ThreadPool {
   void runTiles(int64_t tiles, TileFunction function, void* context);
   void workerLoop(int worker);
   void drain(int worker);
+  void drainPart(size_t part, int worker);
+
+  // The tiles that a thread begins with. On cache lines of its own, for the thread alone while it
+  // is not done.
+  struct alignas(64) Part {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
@@ -64,9 +74,8 @@ class ThreadPool {
   std::condition_variable done_;
   std::atomic<uint64_t> generation_{0};
   std::atomic<int> running_{0};
-  std::atomic<int64_t> next_tile_{0};
+  std::vector<Part> parts_;  // one for each thread
   bool stop_ = false;
-  int64_t tiles_ = 0;
   TileFunction function_ = nullptr;
   void* context_ = nullptr;
   std::exception_ptr error_;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/bit_mask.h"
+#include "kernels/workspace.h"
 #include "qat/ir/op.h"
 #include "qat/ir/pointwise.h"
 
@@ -27,8 +28,15 @@ const S& baseAttributes(const Node& node) {
   return *static_cast<const S*>(node.attributes<PointwiseAttributes>().base->data());
 }
 
+// What the threads evaluate programs in.
+inline kernels::ThreadArrays<float> pointwiseMemory(const Node& node, int threads,
+                                                    kernels::Workspace& workspace) {
+  return workspace.takeForThreads<float>(threads, programOf(node).slots() * kPointwiseBlock);
+}
 inline int64_t pointwiseWorkspace(const Node& node, int threads) {
-  return threads * programOf(node).slots() * kPointwiseBlock * int64_t{sizeof(float)};
+  kernels::Workspace workspace(nullptr);
+  pointwiseMemory(node, threads, workspace);
+  return static_cast<int64_t>(workspace.used());
 }
 
 // Evaluates the program of a fused node whose operands are its inputs from `first_operand` on, in
@@ -38,8 +46,7 @@ class PointwiseRun {
   PointwiseRun(const EvalContext& c, size_t first_operand, int worker)
       : program_(programOf(c.node)),
         operands_(&c.inputs[first_operand]),
-        scratch_(reinterpret_cast<float*>(c.workspace) +
-                 worker * program_.slots() * kPointwiseBlock) {}
+        scratch_(scratchOf(c, worker)) {}
 
   // Calls sink(at, values, n) for successive blocks of the elements [begin, end). With a
   // `target`, of the result's size, values are written there, too.
@@ -52,6 +59,11 @@ class PointwiseRun {
   }
 
  private:
+  static float* scratchOf(const EvalContext& c, int worker) {
+    kernels::Workspace workspace(c.workspace);
+    return pointwiseMemory(c.node, c.pool.threads(), workspace).of(worker);
+  }
+
   // Of the row, elements [in_row, in_row + n), which are elements [at, at + n) of a block.
   struct Segment {
     int64_t in_row, at, n;
