@@ -7,13 +7,15 @@
 #include "kernels/flat_plane.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
+#include "kernels/masked_plane.h"
 #include "kernels/packet.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
 // As in conv.cc: window sums over padded buffers. But a plane has too little work for tables and
 // panels: rows are summed as they lie, all sums of a plane one after the other, so that it stays in
-// the cache; those of small planes as one row (flat_plane.h).
+// the cache; those of small planes as one row (flat_plane.h), with AVX-512 those of all planes that
+// keep their size (masked_plane.h).
 
 namespace simaqat::kernels {
 namespace {
@@ -55,13 +57,9 @@ struct Rows {
     target_stride = a1.out_step * a2.out_size;
     step = a2.out_step;
   }
-  explicit Rows(const FlatPlane& plane)
-      : count(1),
-        columns(plane.elements()),
-        source_stride(0),
-        target(0),
-        target_stride(0),
-        step(1) {}
+  // All elements of a plane in a row.
+  explicit Rows(int64_t elements)
+      : count(1), columns(elements), source_stride(0), target(0), target_stride(0), step(1) {}
   int64_t count, columns;
   int64_t source_stride;
   int64_t target;  // where the first one begins in a plane
@@ -154,8 +152,20 @@ Packet toFloats(const Lanes<double>& sums) {
   return load(floats);
 }
 
-// Writes vectors of sums into a plane's rows, each as finish(vector of floats).
-template <class T, class Finish>
+// What results are made of sums by.
+struct Finish {
+  bool scales = false;
+  float factor = 1, offset = 0;
+
+  Packet operator()(const Packet& sums) const {
+    if (!scales) return sums;
+    const Packet scaled = Eigen::internal::pmul(sums, broadcast(factor));
+    return Eigen::internal::padd(scaled, broadcast(offset));
+  }
+};
+
+// Writes vectors of sums into a plane's rows.
+template <class T>
 struct StoreRows {
   void operator()(int64_t row, int64_t vector, const Lanes<T>& sums) const {
     const Packet result = finish(toFloats(sums));
@@ -189,18 +199,28 @@ struct StoreRows {
   Finish finish;
 };
 
+// Which way a sum's planes are summed.
+enum class Way { kMasked, kFlat, kRows };
+template <class T>
+Way wayOf(const WindowSum& sum) {
+  if (std::is_same_v<T, float> && MaskedPlane::fits(sum)) return Way::kMasked;
+  return FlatPlane::fits(sum) ? Way::kFlat : Way::kRows;
+}
+
 template <class T>
 struct Memory {
   template <class Sums>
   Memory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
     int64_t all_taps = 0;
-    int64_t masks_size = 0;
+    int64_t masks_size = 0, lane_masks_size = 0;
     sums([&](const WindowSum& sum) {
       all_taps += sum.taps();
-      const bool is_flat = FlatPlane::fits(sum);
-      if (is_flat) masks_size += FlatPlane(sum).masksSize();
-      buffer_size = std::max(buffer_size,
-                             is_flat ? FlatPlane(sum).bufferSize() : planeTiling(sum).bufferSize());
+      const Way way = wayOf<T>(sum);
+      if (way == Way::kFlat) masks_size += FlatPlane(sum).masksSize();
+      if (way == Way::kMasked) lane_masks_size += MaskedPlane(sum).masksSize();
+      buffer_size = std::max(buffer_size, way == Way::kMasked ? MaskedPlane(sum).bufferSize()
+                                          : way == Way::kFlat ? FlatPlane(sum).bufferSize()
+                                                              : planeTiling(sum).bufferSize());
       products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
       planes = sum.batch * sum.group;
       group = sum.group;
@@ -209,6 +229,7 @@ struct Memory {
     weights = memory.take<T>(group * all_taps);
     taps = all_taps;
     masks = memory.take<T>(masks_size);
+    lane_masks = memory.take<uint16_t>(lane_masks_size);
     buffers = memory.takeForThreads<T>(threads, buffer_size);
   }
   // Planes that are worth handing out together.
@@ -222,6 +243,7 @@ struct Memory {
   int64_t* tap_offsets;  // [sum][taps]
   T* weights;            // [group][sum][taps]
   T* masks;              // [sum] of FlatPlane
+  uint16_t* lane_masks;  // [sum] of MaskedPlane
   ThreadArrays<T> buffers;  // [a tile's buffer]
 };
 
@@ -335,19 +357,37 @@ struct ResultPlanes {
   PartialMoments* moments;        // [image][tile][channel]
 };
 
+// The elements of a plane side by side, as `rows` has them: where they lie, or in a buffer.
+const float* planeOf(const FloatRows<float>& rows, int64_t image, int64_t channel, int64_t /*size*/,
+                     float* /*buffer*/) {
+  return rows.source + (image * rows.image_channels + channel) * rows.plane;
+}
+template <class Rows>
+const float* planeOf(const Rows& rows, int64_t image, int64_t channel, int64_t size,
+                     float* buffer) {
+  rows.copy(image, channel, 0, RowCut(size, 0, 1, roundUpToLanes(size)), buffer);
+  return buffer;
+}
+
 // All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
-// finish(g) gives the function that makes results of a vector of sums, which start from start(g).
-template <class T, class Sums, class SourceRows, class Value, class Start, class Finish,
+// finish(g) makes results of a vector of sums, which start from start(g).
+template <class T, class Sums, class SourceRows, class Value, class Start, class FinishOf,
           class Planes>
 void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, const Value& value,
-               const Start& start, const Finish& finish, const Planes& planes, std::byte* workspace,
-               ThreadPool& pool) {
+               const Start& start, const FinishOf& finish, const Planes& planes,
+               std::byte* workspace, ThreadPool& pool) {
   const Memory<T> m(sums, pool.threads(), workspace);
   if (m.planes == 0) return;
   int64_t first = 0;
   T* masks = m.masks;
+  uint16_t* lane_masks = m.lane_masks;
   sums([&](const WindowSum& sum) {
-    if (FlatPlane::fits(sum)) {
+    const Way way = wayOf<T>(sum);
+    if (way == Way::kMasked) {
+      const MaskedPlane masked(sum);
+      masked.fillTables(m.tap_offsets + first, lane_masks);
+      lane_masks += masked.masksSize();
+    } else if (way == Way::kFlat) {
       const FlatPlane flat(sum);
       flat.fillTapOffsets(m.tap_offsets + first);
       flat.fillMasks(masks);
@@ -367,17 +407,16 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
     const int64_t begin = piece * grain, end = std::min(m.planes, begin + grain);
     int64_t tap = 0;
     const T* plane_masks = m.masks;
-    // fill(image, g) reads what `rows` are of a plane.
-    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
-                               const auto& fill) {
+    const uint16_t* plane_lane_masks = m.lane_masks;
+    // sumUp(image, g, taps, target) puts what `rows` are of a plane.
+    const auto forPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
+                               const auto& sumUp) {
       int64_t image = begin / m.group;
       int64_t g = begin % m.group;
       for (int64_t plane = begin; plane < end; ++plane) {
-        const Taps<T> taps{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()};
-        if (taps.count > 0) fill(image, g);
         float* target = planes.plane(plane, plane - begin, worker);
-        sumTile(buffer, rows, taps, start(g),
-                StoreRows<T, decltype(finish(g))>{rows, target, finish(g)});
+        sumUp(image, g, Taps<T>{m.tap_offsets + tap, m.weights + g * m.taps + tap, sum.taps()},
+              target);
         planes.finished(plane, tile, rows, target);
         if (++g == m.group) {
           g = 0;
@@ -385,12 +424,34 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
         }
       }
     };
+    // fill(image, g) reads what `rows` are of a plane.
+    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
+                               const auto& fill) {
+      forPlanes(sum, rows, tile, [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
+        if (taps.count > 0) fill(image, g);
+        sumTile(buffer, rows, taps, start(g), StoreRows<T>{rows, target, finish(g)});
+      });
+    };
     sums([&](const WindowSum& sum) {
       const auto source = source_rows(sum);
-      if (FlatPlane::fits(sum)) {
+      const Way way = wayOf<T>(sum);
+      if (way == Way::kMasked) {
+        if constexpr (std::is_same_v<T, float>) {
+          const MaskedPlane masked(sum);
+          const Rows rows(masked.elements());
+          forPlanes(
+              sum, rows, 0, [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
+                const Finish end = finish(g);
+                sumMasked(masked.source(taps.offset, plane_lane_masks,
+                                        planeOf(source, image, g, masked.elements(), buffer)),
+                          {taps.weight, start(g), end.scales, end.factor, end.offset, target});
+              });
+          plane_lane_masks += masked.masksSize();
+        }
+      } else if (way == Way::kFlat) {
         const FlatPlane flat(sum);
         flat.clearMargins(buffer);
-        sumPlanes(sum, Rows(flat), 0, [&](int64_t image, int64_t g) {
+        sumPlanes(sum, Rows(flat.elements()), 0, [&](int64_t image, int64_t g) {
           flat.fill(source, image, g, plane_masks, buffer);
         });
         plane_masks += flat.masksSize();
@@ -428,7 +489,7 @@ void runFloats(const Sums& sums, const float* source, const float* w, const floa
       },
       w, [](int64_t, float v) { return static_cast<T>(v); },
       [=](int64_t g) { return bias == nullptr ? T{0} : static_cast<T>(bias[g]); },
-      [](int64_t) { return [](const Packet& v) { return v; }; }, planes, workspace, pool);
+      [](int64_t) { return Finish{}; }, planes, workspace, pool);
 }
 
 // Rows of a plane of codes, less the zero point.
@@ -451,26 +512,35 @@ struct WeightGradPlan {
   explicit WeightGradPlan(const ConvShape& shape)
       : sum(forwardSum(shape)),
         tiling(planeTiling(sum)),
-        cuts(std::clamp<int64_t>(kPieces / sum.group, 1, std::max<int64_t>(sum.batch, 1))) {}
+        cuts(std::clamp<int64_t>(kPieces / sum.group, 1, std::max<int64_t>(sum.batch, 1))),
+        is_masked(wayOf<float>(sum) == Way::kMasked),
+        lanes(is_masked ? MaskedPlane::kVector : kLanes) {}
 
+  int64_t bufferSize() const {
+    return is_masked ? MaskedPlane(sum).bufferSize() : tiling.bufferSize();
+  }
   // Of a tile of dy that is copied.
   int64_t gradientSize() const { return tiling.rows * sum.axis[2].out_size + kLanes; }
 
   WindowSum sum;
   Tiling tiling;
   int64_t cuts;  // of the batch
+  bool is_masked;
+  int64_t lanes;  // that a tap's sum has
 };
 
 struct WeightGradMemory {
   WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
       : memory(workspace) {
     tap_offset = memory.take<int64_t>(plan.sum.taps());
-    partial = memory.take<float>(plan.cuts * plan.sum.group * plan.sum.taps() * kLanes);
+    lane_masks = memory.take<uint16_t>(plan.is_masked ? MaskedPlane(plan.sum).masksSize() : 0);
+    partial = memory.take<float>(plan.cuts * plan.sum.group * plan.sum.taps() * plan.lanes);
     gradients = memory.takeForThreads<float>(threads, plan.gradientSize());
-    buffers = memory.takeForThreads<float>(threads, plan.tiling.bufferSize());
+    buffers = memory.takeForThreads<float>(threads, plan.bufferSize());
   }
   Workspace memory;
   int64_t* tap_offset;
+  uint16_t* lane_masks;  // of MaskedPlane
   float* partial;    // [cut][group][tap][kLanes]
   ThreadArrays<float> gradients;  // [a tile of dy]
   ThreadArrays<float> buffers;    // [a tile's buffer]
@@ -514,6 +584,20 @@ Packet maskOf(int64_t lanes) {
 
 constexpr int kTapsAtOnce = 9;
 
+// What the images [begin, end) add to a channel's sums, of planes that have masks.
+template <class SourceRows>
+void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
+                     const SourceRows& source_rows, const float* dy, int64_t begin, int64_t end,
+                     int64_t g, int worker, float* sums) {
+  const MaskedPlane masked(plan.sum);
+  const int64_t size = masked.elements();
+  for (int64_t image = begin; image < end; ++image) {
+    const float* source = planeOf(source_rows, image, g, size, m.buffers.of(worker));
+    correlateMasked(masked.source(m.tap_offset, m.lane_masks, source),
+                    dy + (image * plan.sum.group + g) * size, sums);
+  }
+}
+
 // What the images [begin, end) add to a channel's sums.
 template <class SourceRows>
 void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const SourceRows& source_rows,
@@ -550,9 +634,14 @@ void weightGrad(const ConvShape& shape, const SourceRows& source_rows, const flo
                 std::byte* workspace, ThreadPool& pool) {
   const WeightGradPlan plan(shape);
   const WeightGradMemory m(plan, pool.threads(), workspace);
-  fillTapOffsets(plan.sum, plan.tiling, m.tap_offset);
+  if (plan.is_masked) {
+    MaskedPlane(plan.sum).fillTables(m.tap_offset, m.lane_masks);
+  } else {
+    fillTapOffsets(plan.sum, plan.tiling, m.tap_offset);
+  }
+  const auto add = plan.is_masked ? addMaskedImages<SourceRows> : addImages<SourceRows>;
   const int64_t group = plan.sum.group, batch = plan.sum.batch;
-  const int64_t size = plan.sum.taps() * kLanes;
+  const int64_t size = plan.sum.taps() * plan.lanes;
   const int64_t channel_work = batch * plan.sum.targetPlane() * plan.sum.taps() / plan.cuts;
   const int64_t grain = ceilDiv(kWork, channel_work + 1);
   const int64_t pieces = ceilDiv(group, grain);
@@ -562,14 +651,17 @@ void weightGrad(const ConvShape& shape, const SourceRows& source_rows, const flo
     for (int64_t g = piece % pieces * grain; g < end; ++g) {
       float* sums = m.partial + (cut * group + g) * size;
       std::fill_n(sums, size, 0.0f);
-      addImages(plan, m, source_rows, dy, batch * cut / plan.cuts, batch * (cut + 1) / plan.cuts, g,
-                worker, sums);
+      add(plan, m, source_rows, dy, batch * cut / plan.cuts, batch * (cut + 1) / plan.cuts, g,
+          worker, sums);
     }
   });
   for (int64_t i = 0; i < group * plan.sum.taps(); ++i) {
-    Packet total = load(m.partial + i * kLanes);
-    for (int64_t cut = 1; cut < plan.cuts; ++cut) {
-      total = Eigen::internal::padd(total, load(m.partial + cut * group * size + i * kLanes));
+    Packet total = broadcast(0.0f);
+    for (int64_t cut = 0; cut < plan.cuts; ++cut) {
+      const float* lanes = m.partial + cut * group * size + i * plan.lanes;
+      for (int64_t lane = 0; lane < plan.lanes; lane += kLanes) {
+        total = Eigen::internal::padd(total, load(lanes + lane));
+      }
     }
     dw[i] = sumOfLanes(total);
   }
@@ -607,7 +699,7 @@ struct CodesMemory {
         memory(workspace == nullptr ? nullptr : workspace + sums_size),
         plane(targetPlane(ForwardSums{shape})) {
     ForwardSums{shape}([&](const WindowSum& sum) {
-      if (FlatPlane::fits(sum)) return;
+      if (wayOf<float>(sum) != Way::kRows) return;
       const Tiling tiling = planeTiling(sum);
       tiles = tiling.tiles_of_group / tiling.image_tiles;
     });
@@ -643,10 +735,7 @@ void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, cons
       w, [=](int64_t g, float v) { return std::nearbyint(v / w_scale[g]); },
       [](int64_t) { return 0.0f; },
       [&](int64_t g) {
-        return [factor = broadcast(x.scale * w_scale[g]),
-                shift = broadcast(bias == nullptr ? 0.0f : bias[g])](const Packet& v) {
-          return Eigen::internal::padd(Eigen::internal::pmul(v, factor), shift);
-        };
+        return Finish{true, x.scale * w_scale[g], bias == nullptr ? 0.0f : bias[g]};
       },
       ResultPlanes{results, m.plane, shape.out_channels, m.tiles, m.scratch, m.moments}, workspace,
       pool);
