@@ -58,8 +58,8 @@ struct Rows {
     step = a2.out_step;
   }
   // All elements of a plane in a row.
-  explicit Rows(int64_t elements)
-      : count(1), columns(elements), source_stride(0), target(0), target_stride(0), step(1) {}
+  explicit Rows(int64_t elements, int64_t target = 0)
+      : count(1), columns(elements), source_stride(0), target(target), target_stride(0), step(1) {}
   int64_t count, columns;
   int64_t source_stride;
   int64_t target;  // where the first one begins in a plane
@@ -199,54 +199,6 @@ struct StoreRows {
   Finish finish;
 };
 
-// Which way a sum's planes are summed.
-enum class Way { kMasked, kFlat, kRows };
-template <class T>
-Way wayOf(const WindowSum& sum) {
-  if (std::is_same_v<T, float> && MaskedPlane::fits(sum)) return Way::kMasked;
-  return FlatPlane::fits(sum) ? Way::kFlat : Way::kRows;
-}
-
-template <class T>
-struct Memory {
-  template <class Sums>
-  Memory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
-    int64_t all_taps = 0;
-    int64_t masks_size = 0, lane_masks_size = 0;
-    sums([&](const WindowSum& sum) {
-      all_taps += sum.taps();
-      const Way way = wayOf<T>(sum);
-      if (way == Way::kFlat) masks_size += FlatPlane(sum).masksSize();
-      if (way == Way::kMasked) lane_masks_size += MaskedPlane(sum).masksSize();
-      buffer_size = std::max(buffer_size, way == Way::kMasked ? MaskedPlane(sum).bufferSize()
-                                          : way == Way::kFlat ? FlatPlane(sum).bufferSize()
-                                                              : planeTiling(sum).bufferSize());
-      products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
-      planes = sum.batch * sum.group;
-      group = sum.group;
-    });
-    tap_offsets = memory.take<int64_t>(all_taps);
-    weights = memory.take<T>(group * all_taps);
-    taps = all_taps;
-    masks = memory.take<T>(masks_size);
-    lane_masks = memory.take<uint16_t>(lane_masks_size);
-    buffers = memory.takeForThreads<T>(threads, buffer_size);
-  }
-  // Planes that are worth handing out together.
-  int64_t grain() const {
-    return std::clamp<int64_t>(ceilDiv(kWork, products + 1), 1, std::max<int64_t>(planes, 1));
-  }
-
-  Workspace memory;
-  int64_t buffer_size = 0, planes = 0, group = 0, taps = 0;
-  int64_t products = 0;  // of a plane
-  int64_t* tap_offsets;  // [sum][taps]
-  T* weights;            // [group][sum][taps]
-  T* masks;              // [sum] of FlatPlane
-  uint16_t* lane_masks;  // [sum] of MaskedPlane
-  ThreadArrays<T> buffers;  // [a tile's buffer]
-};
-
 // Planes of a target in memory.
 struct TargetPlanes {
   Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
@@ -256,6 +208,7 @@ struct TargetPlanes {
   float* plane(int64_t number, int64_t, int) const { return target + number * size; }
   void finished(int64_t, int64_t, const Rows&, float*) const {}
   void allFinished(int64_t, int64_t, int) const {}
+  int64_t partBegin(const WindowSum&) const { return 0; }
 
   float* target;
   int64_t size;
@@ -269,21 +222,28 @@ struct StridedPlanes {
   static bool fits(const ConvShape& shape) {
     return shape.stride[2] == kStride && shape.in[0] == 1 && shape.stride[0] == 1;
   }
+  // Whether, if a sum's elements do not lie side by side in its target, they do in such a part.
+  static bool hasPart(const WindowSum& sum) {
+    return sum.axis[2].out_step == kStride && sum.axis[0].out_step == 1;
+  }
   explicit StridedPlanes(const ConvShape& shape)
       : row_step(shape.stride[1]),
         height(shape.in[1]),
         width(shape.in[2]),
-        stride(roundUpToLanes(ceilDiv(width, kStride))),
+        stride(ceilDiv(width, kStride)),
         part(ceilDiv(height, row_step) * stride) {}
   int64_t scratchSize() const { return row_step * kStride * part; }
 
   Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
     Rows rows(sum, tiling, range);
-    rows.target =
-        partOf(sum.axis[1].out_begin, sum.axis[2].out_begin) + range.row * stride + range.column;
+    rows.target = partBegin(sum) + range.row * stride + range.column;
     rows.target_stride = stride;
     rows.step = 1;
     return rows;
+  }
+  // Where a sum's part begins.
+  int64_t partBegin(const WindowSum& sum) const {
+    return partOf(sum.axis[1].out_begin, sum.axis[2].out_begin);
   }
   float* plane(int64_t, int64_t index, int worker) const {
     return scratch.of(worker) + index * scratchSize();
@@ -320,12 +280,68 @@ struct StridedPlanes {
   int64_t stride, part;  // of a part's rows, and of a part
 };
 
+// Which way a sum's planes are summed.
+enum class Way { kMasked, kFlat, kRows };
+template <class T>
+Way wayOf(const WindowSum& sum) {
+  const auto isWhole = [](const Axis& axis) {
+    return axis.out_step == 1 && axis.out_size == axis.count;
+  };
+  const bool writes_side_by_side =
+      (isWhole(sum.axis[1]) && isWhole(sum.axis[2])) || StridedPlanes::hasPart(sum);
+  if (std::is_same_v<T, float> && writes_side_by_side && MaskedPlane::fits(sum)) {
+    return Way::kMasked;
+  }
+  return FlatPlane::fits(sum) ? Way::kFlat : Way::kRows;
+}
+
+template <class T>
+struct Memory {
+  template <class Sums>
+  Memory(const Sums& sums, int threads, std::byte* workspace) : memory(workspace) {
+    int64_t all_taps = 0;
+    int64_t masks_size = 0, lane_masks_size = 0;
+    sums([&](const WindowSum& sum) {
+      all_taps += sum.taps();
+      const Way way = wayOf<T>(sum);
+      if (way == Way::kFlat) masks_size += FlatPlane(sum).masksSize();
+      if (way == Way::kMasked) lane_masks_size += MaskedPlane(sum).masksSize();
+      buffer_size = std::max(buffer_size, way == Way::kMasked ? MaskedPlane(sum).bufferSize()
+                                          : way == Way::kFlat ? FlatPlane(sum).bufferSize()
+                                                              : planeTiling(sum).bufferSize());
+      products += sum.axis[0].count * sum.axis[1].count * sum.axis[2].count * (sum.taps() + 1);
+      planes = sum.batch * sum.group;
+      group = sum.group;
+    });
+    tap_offsets = memory.take<int64_t>(all_taps);
+    weights = memory.take<T>(group * all_taps);
+    taps = all_taps;
+    masks = memory.take<T>(masks_size);
+    lane_masks = memory.take<uint16_t>(lane_masks_size);
+    buffers = memory.takeForThreads<T>(threads, buffer_size);
+  }
+  // Planes that are worth handing out together.
+  int64_t grain() const {
+    return std::clamp<int64_t>(ceilDiv(kWork, products + 1), 1, std::max<int64_t>(planes, 1));
+  }
+
+  Workspace memory;
+  int64_t buffer_size = 0, planes = 0, group = 0, taps = 0;
+  int64_t products = 0;     // of a plane
+  int64_t* tap_offsets;     // [sum][taps]
+  T* weights;               // [group][sum][taps]
+  T* masks;                 // [sum] of FlatPlane
+  uint16_t* lane_masks;     // [sum] of MaskedPlane
+  ThreadArrays<T> buffers;  // [a tile's buffer]
+};
+
 // Those of results, of which some are put elsewhere (conv_results.h) once a tile of them is there.
 struct ResultPlanes {
   Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
     return Rows(sum, tiling, range);
   }
   void allFinished(int64_t, int64_t, int) const {}
+  int64_t partBegin(const WindowSum&) const { return 0; }
   float* plane(int64_t number, int64_t, int worker) const {
     return results.codes == nullptr ? results.y + number * size : scratch.of(worker);
   }
@@ -357,16 +373,20 @@ struct ResultPlanes {
   PartialMoments* moments;        // [image][tile][channel]
 };
 
-// The elements of a plane side by side, as `rows` has them: where they lie, or in a buffer.
-const float* planeOf(const FloatRows<float>& rows, int64_t image, int64_t channel, int64_t /*size*/,
-                     float* /*buffer*/) {
-  return rows.source + (image * rows.image_channels + channel) * rows.plane;
-}
-template <class Rows>
-const float* planeOf(const Rows& rows, int64_t image, int64_t channel, int64_t size,
-                     float* buffer) {
-  rows.copy(image, channel, 0, RowCut(size, 0, 1, roundUpToLanes(size)), buffer);
-  return buffer;
+// The elements of a plane as MaskedPlane reads them: where they lie, or in a buffer.
+template <class SourceRows>
+const float* planeOf(const MaskedPlane& masked, const SourceRows& rows, int64_t image,
+                     int64_t channel, float* buffer) {
+  if (!masked.readsInPlace()) {
+    masked.fill(rows, image, channel, buffer);
+    return buffer;
+  }
+  if constexpr (std::is_same_v<SourceRows, FloatRows<float>>) {
+    return rows.source + (image * rows.image_channels + channel) * rows.plane;
+  } else {
+    rows.expand(image, channel, buffer);
+    return buffer;
+  }
 }
 
 // All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
@@ -438,13 +458,14 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       if (way == Way::kMasked) {
         if constexpr (std::is_same_v<T, float>) {
           const MaskedPlane masked(sum);
-          const Rows rows(masked.elements());
+          const Rows rows(masked.elements(), planes.partBegin(sum));
           forPlanes(
               sum, rows, 0, [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
                 const Finish end = finish(g);
                 sumMasked(masked.source(taps.offset, plane_lane_masks,
-                                        planeOf(source, image, g, masked.elements(), buffer)),
-                          {taps.weight, start(g), end.scales, end.factor, end.offset, target});
+                                        planeOf(masked, source, image, g, buffer)),
+                          {taps.weight, start(g), end.scales, end.factor, end.offset,
+                           target + rows.target});
               });
           plane_lane_masks += masked.masksSize();
         }
@@ -499,6 +520,11 @@ struct CenteredRows {
              [zero = zero_point](float code) { return code - zero; });
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }
+  void expand(int64_t image, int64_t channel, float* out) const {
+    const uint8_t* from = codes + (image * image_channels + channel) * plane;
+    const float zero = zero_point;
+    for (int64_t i = 0; i < plane; ++i) out[i] = static_cast<float>(from[i]) - zero;
+  }
 
   const uint8_t* codes;
   float zero_point;
@@ -592,7 +618,7 @@ void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
   const MaskedPlane masked(plan.sum);
   const int64_t size = masked.elements();
   for (int64_t image = begin; image < end; ++image) {
-    const float* source = planeOf(source_rows, image, g, size, m.buffers.of(worker));
+    const float* source = planeOf(masked, source_rows, image, g, m.buffers.of(worker));
     correlateMasked(masked.source(m.tap_offset, m.lane_masks, source),
                     dy + (image * plan.sum.group + g) * size, sums);
   }

@@ -26,6 +26,12 @@ struct CodeValueRows {
         [scale = scale, zero = codes.zero_point](float code) { return (code - zero) * scale; });
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }
+  // All of a channel.
+  void expand(int64_t image, int64_t channel, float* out) const {
+    const uint8_t* from = codes.codes + (image * image_channels + channel) * plane;
+    const float zero = codes.zero_point;
+    for (int64_t i = 0; i < plane; ++i) out[i] = (static_cast<float>(from[i]) - zero) * scale;
+  }
 
   Codes codes;
   float scale;

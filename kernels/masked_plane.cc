@@ -1,6 +1,7 @@
 #include "kernels/masked_plane.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/isa.h"
 #include "qat/base/error.h"
@@ -12,12 +13,26 @@
 namespace simaqat::kernels {
 namespace {
 
-bool keepsSize(const Axis& axis) {
-  return axis.step == 1 && axis.count == axis.size && axis.out_size == axis.size &&
-         axis.out_begin == 0 && axis.out_step == 1;
+// The numbers of taps along both axes that there are kernels for: calls function<rows, columns>().
+template <class Function>
+bool withTaps(int64_t rows, int64_t columns, const Function& function) {
+  const auto is = [&](auto row_taps, auto column_taps) {
+    if (rows != row_taps || columns != column_taps) return false;
+    function(row_taps, column_taps);
+    return true;
+  };
+  constexpr std::integral_constant<int, 1> kOne;
+  constexpr std::integral_constant<int, 2> kTwo;
+  constexpr std::integral_constant<int, 3> kThree;
+  constexpr std::integral_constant<int, 5> kFive;
+  return is(kThree, kThree) || is(kFive, kFive) ||
+         // What an input gradient has of these with stride 2.
+         is(kOne, kOne) || is(kOne, kTwo) || is(kTwo, kOne) || is(kTwo, kTwo) || is(kTwo, kThree) ||
+         is(kThree, kTwo);
 }
 
-int64_t tapShift(const Axis& axis, int64_t tap) { return axis.tap_begin + tap * axis.tap_step; }
+// Whether each of a residue's elements is as far on as a result.
+bool fitsAxis(const Axis& axis) { return axis.count == ceilDiv(axis.size, axis.step); }
 
 }  // namespace
 
@@ -26,8 +41,18 @@ bool MaskedPlane::fits(const WindowSum& sum) {
   const auto& [a0, a1, a2] = sum.axis;
   const bool has_two_axes =
       a0.count == 1 && a0.size == 1 && a0.out_size == 1 && a0.taps == 1 && a0.tap_begin == 0;
-  return kernels().isa >= Isa::kAvx512 && has_two_axes && keepsSize(a1) && keepsSize(a2) &&
-         a1.taps == a2.taps && (a1.taps == 3 || a1.taps == 5) && a1.size * a2.size <= kMostElements;
+  return kernels().isa >= Isa::kAvx512 && has_two_axes && fitsAxis(a1) && fitsAxis(a2) &&
+         a1.size * a2.size <= kMostElements && withTaps(a1.taps, a2.taps, [](auto, auto) {});
+}
+
+MaskedPlane::MaskedPlane(const WindowSum& sum) : rows_(sum.axis[1]), columns_(sum.axis[2]) {
+  int64_t begin = 0, end = rows_.count;
+  for (int64_t h = 0; h < rows_.taps; ++h) {
+    while (begin < end && !exists(rows_, begin, h)) ++begin;
+    while (begin < end && !exists(rows_, end - 1, h)) --end;
+  }
+  inner_begin_ = begin * columns_.count;
+  inner_end_ = end * columns_.count;
 }
 
 void MaskedPlane::fillTables(int64_t* shift, uint16_t* masks) const {
@@ -35,28 +60,29 @@ void MaskedPlane::fillTables(int64_t* shift, uint16_t* masks) const {
   for (int64_t h = 0; h < rows_.taps; ++h) {
     for (int64_t w = 0; w < columns_.taps; ++w) {
       const int64_t tap = h * columns_.taps + w;
-      shift[tap] = tapShift(rows_, h) * columns_.size + tapShift(columns_, w);
+      shift[tap] = planeOf(residue(rows_, h), residue(columns_, w)) +
+                   floorDiv(offset(rows_, h), rows_.step) * columns_.count +
+                   floorDiv(offset(columns_, w), columns_.step);
       for (int64_t i = 0; i < elements(); ++i) {
-        const int64_t row = i / columns_.size + tapShift(rows_, h);
-        const int64_t column = i % columns_.size + tapShift(columns_, w);
-        const bool exists = row >= 0 && row < rows_.size && column >= 0 && column < columns_.size;
-        if (exists) masks[i / kVector * taps() + tap] |= static_cast<uint16_t>(1 << i % kVector);
+        if (!exists(rows_, i / columns_.count, h) || !exists(columns_, i % columns_.count, w))
+          continue;
+        masks[i / kVector * taps() + tap] |= static_cast<uint16_t>(1 << i % kVector);
       }
     }
   }
 }
 
+bool MaskedPlane::hasResidue(const Axis& axis, int64_t residue_of_stride) {
+  for (int64_t tap = 0; tap < axis.taps; ++tap) {
+    if (residue(axis, tap) == residue_of_stride) return true;
+  }
+  return false;
+}
+
 MaskedSource MaskedPlane::source(const int64_t* shift, const uint16_t* masks,
                                  const float* elements) const {
-  const int64_t first = std::max<int64_t>(0, -tapShift(rows_, 0));
-  const int64_t last = rows_.size - std::max<int64_t>(0, tapShift(rows_, rows_.taps - 1));
-  return {shift,
-          masks,
-          taps(),
-          this->elements(),
-          std::min(first, rows_.size) * columns_.size,
-          std::max<int64_t>(last, 0) * columns_.size,
-          elements};
+  return {shift,        masks,      rows_.taps, columns_.taps, this->elements(),
+          inner_begin_, inner_end_, elements};
 }
 
 #if defined(__x86_64__)
@@ -67,27 +93,29 @@ constexpr int64_t kVector = MaskedPlane::kVector;
 
 // The masks of a vector for all taps. Where all rows exist, those of the first row of taps are
 // those of every row.
-template <int kSide, bool kInner>
+template <int kRows, int kColumns, bool kInner>
 struct Masks {
+  static constexpr int kCount = kInner ? kColumns : kRows * kColumns;
   explicit Masks(const uint16_t* masks) {
 #pragma GCC unroll 25
-    for (int k = 0; k < (kInner ? kSide : kSide * kSide); ++k) mask[k] = masks[k];
+    for (int k = 0; k < kCount; ++k) mask[k] = masks[k];
   }
-  __mmask16 of(int tap) const { return mask[kInner ? tap % kSide : tap]; }
-  __mmask16 mask[kInner ? kSide : kSide * kSide];
+  __mmask16 of(int tap) const { return mask[kInner ? tap % kColumns : tap]; }
+  __mmask16 mask[kCount];
 };
 
 // Calls function(vector, masks) for all vectors.
-template <int kSide, class Function>
+template <int kRows, int kColumns, class Function>
 SIMAQAT_AVX512 inline void forVectors(const MaskedSource& plane, const Function& function) {
+  constexpr int kTaps = kRows * kColumns;
   const int64_t vectors = ceilDiv(plane.elements, kVector);
   const int64_t inner = std::min(ceilDiv(plane.inner_begin, kVector), vectors);
   const int64_t inner_end = std::max(inner, plane.inner_end / kVector);
   const uint16_t* masks = plane.masks;
   int64_t v = 0;
-  for (; v < inner; ++v, masks += kSide * kSide) function(v, Masks<kSide, false>(masks));
-  for (; v < inner_end; ++v, masks += kSide * kSide) function(v, Masks<kSide, true>(masks));
-  for (; v < vectors; ++v, masks += kSide * kSide) function(v, Masks<kSide, false>(masks));
+  for (; v < inner; ++v, masks += kTaps) function(v, Masks<kRows, kColumns, false>(masks));
+  for (; v < inner_end; ++v, masks += kTaps) function(v, Masks<kRows, kColumns, true>(masks));
+  for (; v < vectors; ++v, masks += kTaps) function(v, Masks<kRows, kColumns, false>(masks));
 }
 
 // Of a vector, the lanes of elements that exist.
@@ -96,9 +124,9 @@ inline __mmask16 existing(int64_t elements, int64_t vector) {
   return static_cast<__mmask16>(left >= kVector ? 0xffff : (1 << left) - 1);
 }
 
-template <int kSide>
+template <int kRows, int kColumns>
 SIMAQAT_AVX512 void sumMaskedBy(const MaskedSource& plane, const MaskedSum& sum) {
-  constexpr int kTaps = kSide * kSide;
+  constexpr int kTaps = kRows * kColumns;
   __m512 weight[kTaps];
   const float* source[kTaps];
 #pragma GCC unroll 25
@@ -108,7 +136,7 @@ SIMAQAT_AVX512 void sumMaskedBy(const MaskedSource& plane, const MaskedSum& sum)
   }
   const __m512 start = _mm512_set1_ps(sum.start);
   const __m512 factor = _mm512_set1_ps(sum.factor), offset = _mm512_set1_ps(sum.offset);
-  forVectors<kSide>(plane, [&](int64_t v, const auto& masks) SIMAQAT_AVX512 {
+  forVectors<kRows, kColumns>(plane, [&](int64_t v, const auto& masks) SIMAQAT_AVX512 {
     __m512 total = start;
 #pragma GCC unroll 25
     for (int k = 0; k < kTaps; ++k) {
@@ -120,9 +148,9 @@ SIMAQAT_AVX512 void sumMaskedBy(const MaskedSource& plane, const MaskedSum& sum)
   });
 }
 
-template <int kSide>
+template <int kRows, int kColumns>
 SIMAQAT_AVX512 void correlateMaskedBy(const MaskedSource& plane, const float* dy, float* sums) {
-  constexpr int kTaps = kSide * kSide;
+  constexpr int kTaps = kRows * kColumns;
   __m512 total[kTaps];
   const float* source[kTaps];
 #pragma GCC unroll 25
@@ -130,7 +158,7 @@ SIMAQAT_AVX512 void correlateMaskedBy(const MaskedSource& plane, const float* dy
     total[k] = _mm512_loadu_ps(sums + k * kVector);
     source[k] = plane.source + plane.shift[k];
   }
-  forVectors<kSide>(plane, [&](int64_t v, const auto& masks) SIMAQAT_AVX512 {
+  forVectors<kRows, kColumns>(plane, [&](int64_t v, const auto& masks) SIMAQAT_AVX512 {
     const __m512 g = _mm512_maskz_loadu_ps(existing(plane.elements, v), dy + v * kVector);
 #pragma GCC unroll 25
     for (int k = 0; k < kTaps; ++k) {
@@ -146,11 +174,13 @@ SIMAQAT_AVX512 void correlateMaskedBy(const MaskedSource& plane, const float* dy
 #undef SIMAQAT_AVX512
 
 void sumMasked(const MaskedSource& plane, const MaskedSum& sum) {
-  plane.taps == 9 ? sumMaskedBy<3>(plane, sum) : sumMaskedBy<5>(plane, sum);
+  withTaps(plane.row_taps, plane.column_taps,
+           [&](auto rows, auto columns) { sumMaskedBy<rows, columns>(plane, sum); });
 }
 
 void correlateMasked(const MaskedSource& plane, const float* dy, float* sums) {
-  plane.taps == 9 ? correlateMaskedBy<3>(plane, dy, sums) : correlateMaskedBy<5>(plane, dy, sums);
+  withTaps(plane.row_taps, plane.column_taps,
+           [&](auto rows, auto columns) { correlateMaskedBy<rows, columns>(plane, dy, sums); });
 }
 
 #else
