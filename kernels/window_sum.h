@@ -143,19 +143,19 @@ struct Tiling {
 
 // Which part of a window sum a tile is.
 struct TileRange {
-  // Cut: a Tiling, or what else says how a window sum is cut.
+  // Cut: a Tiling, or TileBlocks.
   template <class Cut>
-  TileRange(const WindowSum& sum, const Cut& tiling, int64_t tile) {
+  TileRange(const WindowSum& sum, const Cut& cut, int64_t tile) {
     const Axis &a1 = sum.axis[1], &a2 = sum.axis[2];
-    column = tile % tiling.column_tiles * tiling.columns;
-    tile /= tiling.column_tiles;
-    row = tile % tiling.row_tiles * tiling.rows;
-    tile /= tiling.row_tiles;
+    column = tile % cut.column_tiles * cut.columns;
+    tile /= cut.column_tiles;
+    row = tile % cut.row_tiles * cut.rows;
+    tile /= cut.row_tiles;
     slice = tile % sum.axis[0].count;
-    image = tile / sum.axis[0].count * tiling.images;
-    columns = std::min(tiling.columns, a2.count - column);
-    rows = std::max<int64_t>(0, std::min(tiling.rows, a1.count - row));
-    images = std::min(tiling.images, sum.batch - image);
+    image = tile / sum.axis[0].count * cut.images;
+    columns = std::min(cut.columns, a2.count - column);
+    rows = std::max<int64_t>(0, std::min(cut.rows, a1.count - row));
+    images = std::min(cut.images, sum.batch - image);
   }
   int64_t image, images, slice, row, rows, column, columns;
 };

@@ -24,8 +24,9 @@ struct TileBlocks {
     columns = evenPart(all_columns, most);
     column_tiles = ceilDiv(all_columns, columns);
     rows = evenPart(all_rows, std::max<int64_t>(most / columns, 1));
-    while (rows > 1 && slices * column_tiles * ceilDiv(all_rows, rows) < blocks)
+    while (rows > 1 && slices * column_tiles * ceilDiv(all_rows, rows) < blocks) {
       rows = ceilDiv(rows, 2);
+    }
     row_tiles = ceilDiv(all_rows, rows);
     images = 1;
     if (row_tiles == 1 && column_tiles == 1) {
@@ -73,11 +74,11 @@ struct CodeValues {
   Codes x;
   int64_t size;
 };
-int64_t sourceSize(const WindowSum& sum) {
+inline int64_t sourceSize(const WindowSum& sum) {
   return sum.batch * sum.group * sum.source_channels * sum.sourcePlane();
 }
-FloatValues valuesOf(const WindowSum& sum, const float* x) { return {x, sourceSize(sum)}; }
-CodeValues valuesOf(const WindowSum& sum, const Codes& x) { return {x, sourceSize(sum)}; }
+inline FloatValues valuesOf(const WindowSum& sum, const float* x) { return {x, sourceSize(sum)}; }
+inline CodeValues valuesOf(const WindowSum& sum, const Codes& x) { return {x, sourceSize(sum)}; }
 
 // What both gradients have of a block of tiles: its source, transformed.
 template <int kSide>
@@ -163,8 +164,8 @@ struct SourceBlock {
     const int64_t slice = a0.sourceIndex(range.slice, 0, 0);
     const bool slice_exists = slice >= 0 && slice < a0.size;
     const int64_t columns = kSide * range.columns + 2;
-    const int64_t row = kSide * range.row + a1.tap_begin,
-                  column = kSide * range.column + a2.tap_begin;
+    const int64_t row = kSide * range.row + a1.tap_begin;
+    const int64_t column = kSide * range.column + a2.tap_begin;
     const int64_t begin = std::clamp<int64_t>(-column, 0, columns);
     const int64_t end = std::clamp<int64_t>(a2.size - column, begin, columns);
     for (int64_t n = 0; n < range.images; ++n) {

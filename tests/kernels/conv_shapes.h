@@ -68,6 +68,8 @@ inline std::vector<ConvShape> depthwiseShapes() {
     shapes.push_back(make(3, 5, 5, 5, {1, size, size + 1}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}));
     shapes.push_back(make(2, 3, 3, 3, {1, size, size}, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}));
     shapes.push_back(make(2, 3, 3, 3, {1, size, size}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}));
+    shapes.push_back(make(2, 3, 3, 3, {1, size, size + 1}, {1, 5, 5}, {1, 2, 2}, {0, 2, 2}));
+    shapes.push_back(make(1, 3, 3, 3, {1, size + 1, size}, {1, 3, 3}, {1, 1, 2}, {0, 1, 1}));
   }
   shapes.push_back(make(2, 4, 4, 4, {1, 9, 9}, {1, 3, 3}, {1, 1, 1}, {0, 2, 2}, {1, 2, 2}));
   shapes.push_back(make(2, 4, 4, 4, {1, 9, 13}, {1, 1, 3}, {1, 1, 1}, {0, 0, 1}));
