@@ -567,7 +567,7 @@ struct WeightGradMemory {
   Workspace memory;
   int64_t* tap_offset;
   uint16_t* lane_masks;  // of MaskedPlane
-  float* partial;    // [cut][group][tap][kLanes]
+  float* partial;        // [cut][group][tap][lanes]
   ThreadArrays<float> gradients;  // [a tile of dy]
   ThreadArrays<float> buffers;    // [a tile's buffer]
 };

@@ -46,13 +46,13 @@ bool MaskedPlane::fits(const WindowSum& sum) {
 }
 
 MaskedPlane::MaskedPlane(const WindowSum& sum) : rows_(sum.axis[1]), columns_(sum.axis[2]) {
-  int64_t begin = 0, end = rows_.count;
+  Range inner{0, rows_.count};
   for (int64_t h = 0; h < rows_.taps; ++h) {
-    while (begin < end && !exists(rows_, begin, h)) ++begin;
-    while (begin < end && !exists(rows_, end - 1, h)) --end;
+    const Range rows = existing(rows_, h);
+    inner = {std::max(inner.begin, rows.begin), std::min(inner.end, rows.end)};
   }
-  inner_begin_ = begin * columns_.count;
-  inner_end_ = end * columns_.count;
+  inner_begin_ = inner.begin * columns_.count;
+  inner_end_ = std::max(inner.begin, inner.end) * columns_.count;
 }
 
 void MaskedPlane::fillTables(int64_t* shift, uint16_t* masks) const {
@@ -63,12 +63,27 @@ void MaskedPlane::fillTables(int64_t* shift, uint16_t* masks) const {
       shift[tap] = planeOf(residue(rows_, h), residue(columns_, w)) +
                    floorDiv(offset(rows_, h), rows_.step) * columns_.count +
                    floorDiv(offset(columns_, w), columns_.step);
-      for (int64_t i = 0; i < elements(); ++i) {
-        if (!exists(rows_, i / columns_.count, h) || !exists(columns_, i % columns_.count, w))
-          continue;
-        masks[i / kVector * taps() + tap] |= static_cast<uint16_t>(1 << i % kVector);
+      const Range columns = existing(columns_, w), rows = existing(rows_, h);
+      for (int64_t r = rows.begin; r < rows.end; ++r) {
+        const int64_t first = r * columns_.count;
+        setBits({first + columns.begin, first + columns.end}, tap, masks);
       }
     }
+  }
+}
+
+// The elements of an axis for which a tap reads something.
+MaskedPlane::Range MaskedPlane::existing(const Axis& axis, int64_t tap) {
+  const int64_t first = offset(axis, tap);
+  const int64_t begin = std::clamp<int64_t>(ceilDiv(-first, axis.step), 0, axis.count);
+  return {begin, std::clamp<int64_t>(ceilDiv(axis.size - first, axis.step), begin, axis.count)};
+}
+
+void MaskedPlane::setBits(const Range& range, int64_t tap, uint16_t* masks) const {
+  for (int64_t v = range.begin / kVector; v * kVector < range.end; ++v) {
+    const int64_t begin = std::max<int64_t>(range.begin - v * kVector, 0);
+    const int64_t end = std::min(range.end - v * kVector, kVector);
+    masks[v * taps() + tap] |= static_cast<uint16_t>((1 << end) - (1 << begin));
   }
 }
 

@@ -72,10 +72,11 @@ class MaskedPlane {
     return offset(axis, tap) - floorDiv(offset(axis, tap), axis.step) * axis.step;
   }
   static bool hasResidue(const Axis& axis, int64_t residue_of_stride);
-  static bool exists(const Axis& axis, int64_t element, int64_t tap) {
-    const int64_t at = element * axis.step + offset(axis, tap);
-    return at >= 0 && at < axis.size;
-  }
+  struct Range {
+    int64_t begin, end;
+  };
+  static Range existing(const Axis& axis, int64_t tap);
+  void setBits(const Range& range, int64_t tap, uint16_t* masks) const;
   // Of a residue's elements, and the vector that the last row's may reach beyond them.
   int64_t planeSize() const { return roundUpToLanes(elements()) + kLanes; }
   int64_t planeOf(int64_t row_residue, int64_t column_residue) const {

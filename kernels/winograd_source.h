@@ -89,8 +89,9 @@ struct SourceBlock {
   // `tiles`: see tilesOf. source_channels: those of the source that are multiplied together.
   SourceBlock(const WindowSum& tiles, int64_t source_channels, int64_t number, int threads,
               Workspace& memory)
-      : blocks(tiles, mostTiles(source_channels), number),
-        channels(panels<float>(source_channels) * kLanesOfPanel) {
+      : panels_together(std::min(kPanelsTogether, panels<float>(tiles.target_channels))),
+        channels(panels<float>(source_channels) * kLanesOfPanel),
+        blocks(tiles, mostTiles(), number) {
     const int64_t tiles_of_block = blocks.tiles();
     source_size =
         blocks.images * (kSide * blocks.rows + 2) * (kSide * blocks.columns + 2) * kLanesOfPanel;
@@ -99,16 +100,17 @@ struct SourceBlock {
     targets = memory.takeForThreads<int64_t>(threads, kPositions * tiles_of_block);
     panels_of_positions =
         memory.takeForThreads<float>(threads, kPositions * tiles_of_block * kLanesOfPanel);
-    elements = memory.takeForThreads<float>(threads, kPanelsTogether * panelElements());
+    elements = memory.takeForThreads<float>(threads, panels_together * panelElements());
     sources = memory.takeForThreads<float>(threads, source_size);
     transformed = memory.takeForThreads<float>(threads, kElements * elementSize());
   }
 
-  // Tiles whose transformed source takes an L2 cache at most; where channels are many, enough that
-  // the weights are worth reading for them.
-  static int64_t mostTiles(int64_t source_channels) {
-    constexpr int64_t kFloats = 256 << 10, kFew = kSide == 2 ? 50 : 28;
-    return std::max(kFew, kFloats / (kElements * source_channels));
+  // Tiles whose source, sums and positions take a large L2 cache; where channels are many, enough
+  // that the weights are worth reading for them.
+  int64_t mostTiles() const {
+    constexpr int64_t kFloats = 384 << 10, kFew = kSide == 2 ? 50 : 28;
+    const int64_t sums = (kElements * panels_together + kPositions) * kLanesOfPanel;
+    return std::max(kFew, kFloats / (kElements * channels + sums));
   }
 
   void fillTables() const {
@@ -216,8 +218,9 @@ struct SourceBlock {
   // A panel for each element and tile, and as much for each of the panels that are done together.
   float* elementsOf(int worker) const { return elements.of(worker); }
 
+  int64_t panels_together;  // of the target
+  int64_t channels;         // in whole panels
   TileBlocks blocks;
-  int64_t channels;  // in whole panels
   int64_t source_size;
   int64_t* tile;               // [tiles]
   int64_t* channel;            // [channels]

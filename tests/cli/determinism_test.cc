@@ -131,19 +131,20 @@ TEST_CASE("a limit of memory changes no byte, and one that is too small is an er
 }
 
 TEST_CASE("a limit of memory that a later phase breaks is said before the first step") {
-  const std::string manifest = writeFashion("phases", 128);
+  const std::string manifest = writeFashion("phases", 512);
   const std::string prepared = scratch("phases/prepared.onnx");
   runWell({"prepare", "testdata/fashion_cnn/model.onnx", "-o", prepared});
   const auto train = [&](int64_t limit, const Args& more) {
     return run(Args{"train", prepared, "-o", scratch("phases/trained.onnx"), "--loss",
-                    "cross_entropy", "--data", manifest, "--batch-size", "64", "--steps", "2",
+                    "cross_entropy", "--data", manifest, "--batch-size", "256", "--steps", "2",
                     "--memory-limit", std::to_string(limit)} +
                more);
   };
-  // The least, in steps of 512 KiB, that the first phase can do with. The one with frozen observers
-  // takes more as it is planned, before there are ranges: its values are floats.
-  constexpr int64_t kStep = 512 << 10;
-  int64_t least = 16 << 20;
+  // The least, in steps of 1 MiB, that the first phase can do with. The one with frozen observers
+  // takes more as it is planned, before there are ranges: its values are floats, and of such a batch
+  // values take more than kernels' scratch memory.
+  constexpr int64_t kStep = 1 << 20;
+  int64_t least = 48 << 20;
   while (train(least - kStep, {}).status == 0) least -= kStep;
   REQUIRE(train(least, {}).status == 0);
   const Result later = train(least, {"--freeze-observers-after", "1"});
