@@ -2,8 +2,10 @@
 //
 // The program is compiled for the baseline (AVX2 with FMA, or Arm's NEON). The best that the CPU
 // has beyond it is chosen once; SIMAQAT_ISA forces a lower choice, for tests. Versions of one
-// kernel in this table agree bit for bit. With "amx" convolutions of quantized values and their gradients
-// run on other kernels (matrix_conv.h), whose gradients have other bits.
+// kernel in this table agree bit for bit. From "avx512" on depthwise convolutions run in masked
+// vectors (masked_plane.h), whose weight gradients have other bits. With "amx" convolutions of
+// quantized values and their gradients run on other kernels (matrix_conv.h), whose gradients have
+// other bits.
 #pragma once
 
 #include <cstddef>
