@@ -610,6 +610,13 @@ Packet maskOf(int64_t lanes) {
 
 constexpr int kTapsAtOnce = 9;
 
+// Asks for the begin of a plane, or all of a small one.
+void expectPlane(const void* plane, int64_t bytes) {
+  constexpr int64_t kMost = 8192, kCacheLine = 64;
+  const auto* first = static_cast<const std::byte*>(plane);
+  for (int64_t i = 0; i < std::min(bytes, kMost); i += kCacheLine) __builtin_prefetch(first + i);
+}
+
 // What the images [begin, end) add to a channel's sums, of planes that have masks.
 template <class SourceRows>
 void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
@@ -619,8 +626,15 @@ void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
   const int64_t size = masked.elements();
   for (int64_t image = begin; image < end; ++image) {
     const float* source = planeOf(masked, source_rows, image, g, m.buffers.of(worker));
-    correlateMasked(masked.source(m.tap_offset, m.lane_masks, source),
-                    dy + (image * plan.sum.group + g) * size, sums);
+    const float* gradient = dy + (image * plan.sum.group + g) * size;
+    // The next image's, which is too far on for the processor to foresee.
+    expectPlane(gradient + plan.sum.group * size, size * int64_t{sizeof(float)});
+    if constexpr (std::is_same_v<SourceRows, CodeValueRows>) {
+      const int64_t source_plane = plan.sum.sourcePlane();
+      expectPlane(source_rows.codes.codes + ((image + 1) * plan.sum.group + g) * source_plane,
+                  source_plane);
+    }
+    correlateMasked(masked.source(m.tap_offset, m.lane_masks, source), gradient, sums);
   }
 }
 
