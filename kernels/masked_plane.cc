@@ -13,7 +13,8 @@
 namespace simaqat::kernels {
 namespace {
 
-// The numbers of taps along both axes that there are kernels for: calls function<rows, columns>().
+// The numbers of taps along both axes that there are kernels for: calls function with them as
+// constants.
 template <class Function>
 bool withTaps(int64_t rows, int64_t columns, const Function& function) {
   const auto is = [&](auto row_taps, auto column_taps) {
