@@ -44,11 +44,13 @@ struct SeenMoments {
   moments.squares += squares.total();
 }
 
+#if defined(__x86_64__)
 [[gnu::noinline]] void setSums(const double (&sums)[kAtOnce], const double (&products)[kAtOnce],
                                WideSum& first, WideSum& second) {
   first.set(sums);
   second.set(products);
 }
+#endif
 
 void finishGradients(const float* dy, const float* x, int64_t n, const PassedValues& passed,
                      double mean, WideSum& first, WideSum& second) {

@@ -33,6 +33,10 @@ void multiplyCodes(const CodeProduct& product, CodeSums& sums);
 namespace avx512vnni {
 void multiplyCodes(const CodeProduct& product, CodeSums& sums);
 }
+#elif defined(__aarch64__)
+namespace dotprod {
+void multiplyCodes(const CodeProduct& product, CodeSums& sums);
+}
 #endif
 
 }  // namespace simaqat::kernels

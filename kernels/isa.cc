@@ -3,6 +3,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "kernels/channel_loops.h"
 #include "kernels/elementwise.h"
 #include "kernels/matrix_tiles.h"
@@ -14,6 +19,8 @@ namespace simaqat::kernels {
 
 const char* isaName(Isa isa) {
   switch (isa) {
+    case Isa::kDotProduct:
+      return "dotprod";
     case Isa::kAvx512:
       return "avx512";
     case Isa::kAvx512Vnni:
@@ -40,6 +47,8 @@ Isa detectedIsa() {
     if (!__builtin_cpu_supports("avx512bf16")) return Isa::kAvx512Vnni;
     return hasMatrixTiles() ? Isa::kAmx : Isa::kAvx512Bf16;
   }
+#elif defined(__aarch64__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) return Isa::kDotProduct;
 #endif
   return Isa::kBaseline;
 }
@@ -54,7 +63,9 @@ Isa chosenIsa(const char* forced, Isa detected) {
     return isa;
   }
   throw usageError(
-      "SIMAQAT_ISA: expected avx2 (on Arm: neon), avx512, avx512vnni, avx512bf16 or amx, got '{}'",
+      "SIMAQAT_ISA: expected avx2, avx512, avx512vnni, avx512bf16 or amx (on Arm: neon or "
+      "dotprod), got "
+      "'{}'",
       forced);
 }
 
@@ -70,6 +81,16 @@ constexpr KernelTable withVnni(KernelTable table, Isa isa) {
 constexpr KernelTable withBf16(KernelTable table, Isa isa) {
   table = withVnni(table, isa);
   table.multiplyPanelOfPairs = avx512bf16::multiplyPanel;
+  return table;
+}
+
+}  // namespace
+#elif defined(__aarch64__)
+namespace {
+
+constexpr KernelTable withDotProducts(KernelTable table) {
+  table.isa = Isa::kDotProduct;
+  table.multiplyCodes = dotprod::multiplyCodes;
   return table;
 }
 
@@ -122,6 +143,9 @@ const KernelTable& kernelsOf(Isa isa) {
   if (isa == Isa::kAvx512Bf16) return kAvx512Bf16Table;
   if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
   if (isa == Isa::kAvx512) return kAvx512Table;
+#elif defined(__aarch64__)
+  static constexpr KernelTable kDotProductTable = withDotProducts(kBaselineTable);
+  if (isa == Isa::kDotProduct) return kDotProductTable;
 #endif
   SIMAQAT_CHECK(isa == Isa::kBaseline);
   return kBaselineTable;

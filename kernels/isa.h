@@ -25,16 +25,21 @@ struct PanelProduct;
 class WideSum;
 struct WinogradTransforms;
 
-// In ascending order; each includes those before it.
+// In ascending order; each includes those of its architecture before it.
 enum class Isa {
   kBaseline,    // "avx2" on x86-64, "neon" on Arm
+  kDotProduct,  // Arm's "dotprod": dot products of bytes
   kAvx512,      // "avx512": F, BW, DQ and VL
   kAvx512Vnni,  // "avx512vnni"
   kAvx512Bf16,  // "avx512bf16": dot products of bfloat16, too
   kAmx,         // "amx": matrix tiles of 8-bit codes and of bfloat16, matrix_tiles.h
 };
+#if defined(__aarch64__)
+constexpr Isa kAllIsas[] = {Isa::kBaseline, Isa::kDotProduct};
+#else
 constexpr Isa kAllIsas[] = {Isa::kBaseline, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16,
                             Isa::kAmx};
+#endif
 const char* isaName(Isa isa);
 
 // What the CPU can do.
