@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/depthwise_planes.h"
 #include "kernels/flat_plane.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
@@ -20,16 +21,6 @@
 namespace simaqat::kernels {
 namespace {
 
-// Cuts a plane only where its buffer would be larger than this.
-constexpr int64_t kBuffer = 32 << 10;
-// Products that are worth handing out.
-constexpr int64_t kWork = 1 << 17;
-
-Tiling planeTiling(const WindowSum& sum) {
-  // As many tiles as there are planes: none has several images.
-  return Tiling(sum, 1, sum.batch * sum.group, kBuffer);
-}
-
 // The tap of the kernel that a sum's taps stand for, in order: function(index of the kernel).
 template <class Function>
 void forTaps(const WindowSum& sum, Function&& function) {
@@ -45,26 +36,6 @@ void forTaps(const WindowSum& sum, Function&& function) {
     }
   }
 }
-
-// A tile's rows, in the buffer and in the target.
-struct Rows {
-  Rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range)
-      : count(range.rows), columns(range.columns), source_stride(tiling.row_stride) {
-    const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-    const int64_t d = a0.out_begin + range.slice * a0.out_step;
-    const int64_t h = a1.out_begin + range.row * a1.out_step;
-    target = (d * a1.out_size + h) * a2.out_size + a2.out_begin + range.column * a2.out_step;
-    target_stride = a1.out_step * a2.out_size;
-    step = a2.out_step;
-  }
-  // All elements of a plane in a row.
-  explicit Rows(int64_t elements, int64_t target = 0)
-      : count(1), columns(elements), source_stride(0), target(target), target_stride(0), step(1) {}
-  int64_t count, columns;
-  int64_t source_stride;
-  int64_t target;  // where the first one begins in a plane
-  int64_t target_stride, step;
-};
 
 template <class T>
 struct Taps {
@@ -106,8 +77,8 @@ template <int kRows, int kVectors, class T>
 
 // Calls store(row, vector, sums) for all rows.
 template <int kVectors, class T, class Store>
-void sumRows(const T* source, const Rows& rows, const Taps<T>& taps, T start, int64_t first_vector,
-             const Store& store) {
+void sumRows(const T* source, const PlaneRows& rows, const Taps<T>& taps, T start,
+             int64_t first_vector, const Store& store) {
   constexpr int kRows = kMostSums<T> / kVectors;
   T results[kMostSums<T> * kLanes];
   for (int64_t r = 0; r < rows.count; r += kRows) {
@@ -123,7 +94,8 @@ void sumRows(const T* source, const Rows& rows, const Taps<T>& taps, T start, in
 }
 
 template <class T, class Store>
-void sumTile(const T* source, const Rows& rows, const Taps<T>& taps, T start, const Store& store) {
+void sumTile(const T* source, const PlaneRows& rows, const Taps<T>& taps, T start,
+             const Store& store) {
   const int64_t vectors = ceilDiv(rows.columns, kLanes);
   for (int64_t v = 0; v < vectors;) {
     const int64_t left = vectors - v;
@@ -194,19 +166,19 @@ struct StoreRows {
     std::memcpy(to, from, kHalf * sizeof(float));
     std::memcpy(to + width - kHalf, from + width - kHalf, kHalf * sizeof(float));
   }
-  const Rows& rows;
+  const PlaneRows& rows;
   float* plane;
   Finish finish;
 };
 
 // Planes of a target in memory.
 struct TargetPlanes {
-  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
-    return Rows(sum, tiling, range);
+  PlaneRows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    return PlaneRows(sum, tiling, range);
   }
   // The plane of this number, the index-th of those that a worker does together.
   float* plane(int64_t number, int64_t, int) const { return target + number * size; }
-  void finished(int64_t, int64_t, const Rows&, float*) const {}
+  void finished(int64_t, int64_t, const PlaneRows&, float*) const {}
   void allFinished(int64_t, int64_t, int) const {}
   int64_t partBegin(const WindowSum&) const { return 0; }
 
@@ -234,8 +206,8 @@ struct StridedPlanes {
         part(ceilDiv(height, row_step) * stride) {}
   int64_t scratchSize() const { return row_step * kStride * part; }
 
-  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
-    Rows rows(sum, tiling, range);
+  PlaneRows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    PlaneRows rows(sum, tiling, range);
     rows.target = partBegin(sum) + range.row * stride + range.column;
     rows.target_stride = stride;
     rows.step = 1;
@@ -248,7 +220,7 @@ struct StridedPlanes {
   float* plane(int64_t, int64_t index, int worker) const {
     return scratch.of(worker) + index * scratchSize();
   }
-  void finished(int64_t, int64_t, const Rows&, float*) const {}
+  void finished(int64_t, int64_t, const PlaneRows&, float*) const {}
   void allFinished(int64_t begin, int64_t end, int worker) const {
     for (int64_t number = begin; number < end; ++number) {
       const float* from = plane(number, number - begin, worker);
@@ -322,7 +294,7 @@ struct Memory {
   }
   // Planes that are worth handing out together.
   int64_t grain() const {
-    return std::clamp<int64_t>(ceilDiv(kWork, products + 1), 1, std::max<int64_t>(planes, 1));
+    return std::clamp<int64_t>(ceilDiv(kPlaneWork, products + 1), 1, std::max<int64_t>(planes, 1));
   }
 
   Workspace memory;
@@ -337,15 +309,15 @@ struct Memory {
 
 // Those of results, of which some are put elsewhere (conv_results.h) once a tile of them is there.
 struct ResultPlanes {
-  Rows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
-    return Rows(sum, tiling, range);
+  PlaneRows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
+    return PlaneRows(sum, tiling, range);
   }
   void allFinished(int64_t, int64_t, int) const {}
   int64_t partBegin(const WindowSum&) const { return 0; }
   float* plane(int64_t number, int64_t, int worker) const {
     return results.codes == nullptr ? results.y + number * size : scratch.of(worker);
   }
-  void finished(int64_t number, int64_t tile, const Rows& rows, float* plane) const {
+  void finished(int64_t number, int64_t tile, const PlaneRows& rows, float* plane) const {
     PartialMoments* partial = nullptr;
     if (results.moments != nullptr) {
       partial = moments + (number / channels * tiles + tile) * channels + number % channels;
@@ -372,22 +344,6 @@ struct ResultPlanes {
   ThreadArrays<float> scratch;    // [size]
   PartialMoments* moments;        // [image][tile][channel]
 };
-
-// The elements of a plane as MaskedPlane reads them: where they lie, or in a buffer.
-template <class SourceRows>
-const float* planeOf(const MaskedPlane& masked, const SourceRows& rows, int64_t image,
-                     int64_t channel, float* buffer) {
-  if (!masked.readsInPlace()) {
-    masked.fill(rows, image, channel, buffer);
-    return buffer;
-  }
-  if constexpr (std::is_same_v<SourceRows, FloatRows<float>>) {
-    return rows.source + (image * rows.image_channels + channel) * rows.plane;
-  } else {
-    rows.expand(image, channel, buffer);
-    return buffer;
-  }
-}
 
 // All sums of all planes: rows(sum) reads the source, value(g, w) is what a weight counts as, and
 // finish(g) makes results of a vector of sums, which start from start(g).
@@ -429,7 +385,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
     const T* plane_masks = m.masks;
     const uint16_t* plane_lane_masks = m.lane_masks;
     // sumUp(image, g, taps, target) puts what `rows` are of a plane.
-    const auto forPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
+    const auto forPlanes = [&](const WindowSum& sum, const PlaneRows& rows, int64_t tile,
                                const auto& sumUp) {
       int64_t image = begin / m.group;
       int64_t g = begin % m.group;
@@ -445,7 +401,7 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       }
     };
     // fill(image, g) reads what `rows` are of a plane.
-    const auto sumPlanes = [&](const WindowSum& sum, const Rows& rows, int64_t tile,
+    const auto sumPlanes = [&](const WindowSum& sum, const PlaneRows& rows, int64_t tile,
                                const auto& fill) {
       forPlanes(sum, rows, tile, [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
         if (taps.count > 0) fill(image, g);
@@ -458,21 +414,21 @@ void runPlanes(const Sums& sums, const SourceRows& source_rows, const float* w, 
       if (way == Way::kMasked) {
         if constexpr (std::is_same_v<T, float>) {
           const MaskedPlane masked(sum);
-          const Rows rows(masked.elements(), planes.partBegin(sum));
-          forPlanes(
-              sum, rows, 0, [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
-                const Finish end = finish(g);
-                sumMasked(masked.source(taps.offset, plane_lane_masks,
-                                        planeOf(masked, source, image, g, buffer)),
-                          {taps.weight, start(g), end.scales, end.factor, end.offset,
-                           target + rows.target});
-              });
+          const PlaneRows rows(masked.elements(), planes.partBegin(sum));
+          forPlanes(sum, rows, 0,
+                    [&](int64_t image, int64_t g, const Taps<T>& taps, float* target) {
+                      const Finish end = finish(g);
+                      sumMasked(masked.source(taps.offset, plane_lane_masks,
+                                              planeOf(masked, source, image, g, buffer)),
+                                {taps.weight, start(g), end.scales, end.factor, end.offset,
+                                 target + rows.target});
+                    });
           plane_lane_masks += masked.masksSize();
         }
       } else if (way == Way::kFlat) {
         const FlatPlane flat(sum);
         flat.clearMargins(buffer);
-        sumPlanes(sum, Rows(flat.elements()), 0, [&](int64_t image, int64_t g) {
+        sumPlanes(sum, PlaneRows(flat.elements()), 0, [&](int64_t image, int64_t g) {
           flat.fill(source, image, g, plane_masks, buffer);
         });
         plane_masks += flat.masksSize();
@@ -530,182 +486,6 @@ struct CenteredRows {
   float zero_point;
   int64_t image_channels, plane;
 };
-
-// dw of a channel, [cut][channel][tap], whose vectors are added up at the end.
-struct WeightGradPlan {
-  static constexpr int64_t kPieces = 16;
-
-  explicit WeightGradPlan(const ConvShape& shape)
-      : sum(forwardSum(shape)),
-        tiling(planeTiling(sum)),
-        cuts(std::clamp<int64_t>(kPieces / sum.group, 1, std::max<int64_t>(sum.batch, 1))),
-        is_masked(wayOf<float>(sum) == Way::kMasked),
-        lanes(is_masked ? MaskedPlane::kVector : kLanes) {}
-
-  int64_t bufferSize() const {
-    return is_masked ? MaskedPlane(sum).bufferSize() : tiling.bufferSize();
-  }
-  // Of a tile of dy that is copied.
-  int64_t gradientSize() const { return tiling.rows * sum.axis[2].out_size + kLanes; }
-
-  WindowSum sum;
-  Tiling tiling;
-  int64_t cuts;  // of the batch
-  bool is_masked;
-  int64_t lanes;  // that a tap's sum has
-};
-
-struct WeightGradMemory {
-  WeightGradMemory(const WeightGradPlan& plan, int threads, std::byte* workspace)
-      : memory(workspace) {
-    tap_offset = memory.take<int64_t>(plan.sum.taps());
-    lane_masks = memory.take<uint16_t>(plan.is_masked ? MaskedPlane(plan.sum).masksSize() : 0);
-    partial = memory.take<float>(plan.cuts * plan.sum.group * plan.sum.taps() * plan.lanes);
-    gradients = memory.takeForThreads<float>(threads, plan.gradientSize());
-    buffers = memory.takeForThreads<float>(threads, plan.bufferSize());
-  }
-  Workspace memory;
-  int64_t* tap_offset;
-  uint16_t* lane_masks;  // of MaskedPlane
-  float* partial;        // [cut][group][tap][lanes]
-  ThreadArrays<float> gradients;  // [a tile of dy]
-  ThreadArrays<float> buffers;    // [a tile's buffer]
-};
-
-// sums[k] += source moved by tap k, times dy, for kTaps taps of which the last ones may be the
-// same. `mask` has a last vector's lanes that are in the row.
-template <int kTaps>
-void correlate(const float* source, const Rows& rows, const float* dy, int64_t dy_stride,
-               const Packet& mask, const int64_t* offset, int64_t taps, float* sums) {
-  Packet sum[kTaps];
-  const float* tap[kTaps];
-  for (int k = 0; k < kTaps; ++k) {
-    tap[k] = source + offset[std::min<int64_t>(k, taps - 1)];
-    sum[k] = broadcast(0.0f);
-  }
-  for (int64_t r = 0; r < rows.count; ++r) {
-    const int64_t row = r * rows.source_stride;
-    for (int64_t c = 0; c < rows.columns; c += kLanes) {
-      Packet g = load(dy + r * dy_stride + c);
-      if (c + kLanes > rows.columns) g = Eigen::internal::pand(g, mask);
-      for (int k = 0; k < kTaps; ++k) sum[k] = multiplyAdd(load(tap[k] + row + c), g, sum[k]);
-    }
-  }
-#pragma GCC unroll 16
-  for (int k = 0; k < kTaps; ++k) {
-    if (k >= taps) break;
-    float* to = sums + k * kLanes;
-    store(to, Eigen::internal::padd(load(to), sum[k]));
-  }
-}
-
-// All bits of the first lanes.
-Packet maskOf(int64_t lanes) {
-  uint32_t bits[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) bits[i] = i < lanes ? ~0u : 0u;
-  float mask[kLanes];
-  std::memcpy(mask, bits, sizeof(mask));
-  return load(mask);
-}
-
-constexpr int kTapsAtOnce = 9;
-
-// Asks for the begin of a plane, or all of a small one.
-void expectPlane(const void* plane, int64_t bytes) {
-  constexpr int64_t kMost = 8192, kCacheLine = 64;
-  const auto* first = static_cast<const std::byte*>(plane);
-  for (int64_t i = 0; i < std::min(bytes, kMost); i += kCacheLine) __builtin_prefetch(first + i);
-}
-
-// What the images [begin, end) add to a channel's sums, of planes that have masks.
-template <class SourceRows>
-void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
-                     const SourceRows& source_rows, const float* dy, int64_t begin, int64_t end,
-                     int64_t g, int worker, float* sums) {
-  const MaskedPlane masked(plan.sum);
-  const int64_t size = masked.elements();
-  for (int64_t image = begin; image < end; ++image) {
-    const float* source = planeOf(masked, source_rows, image, g, m.buffers.of(worker));
-    const float* gradient = dy + (image * plan.sum.group + g) * size;
-    // The next image's, which is too far on for the processor to foresee.
-    expectPlane(gradient + plan.sum.group * size, size * int64_t{sizeof(float)});
-    if constexpr (std::is_same_v<SourceRows, CodeValueRows>) {
-      const int64_t source_plane = plan.sum.sourcePlane();
-      expectPlane(source_rows.codes.codes + ((image + 1) * plan.sum.group + g) * source_plane,
-                  source_plane);
-    }
-    correlateMasked(masked.source(m.tap_offset, m.lane_masks, source), gradient, sums);
-  }
-}
-
-// What the images [begin, end) add to a channel's sums.
-template <class SourceRows>
-void addImages(const WeightGradPlan& plan, const WeightGradMemory& m, const SourceRows& source_rows,
-               const float* dy, int64_t begin, int64_t end, int64_t g, int worker, float* sums) {
-  const WindowSum& sum = plan.sum;
-  const Tiling& tiling = plan.tiling;
-  const int64_t size = sum.batch * sum.group * sum.targetPlane();
-  float* buffer = m.buffers.of(worker);
-  float* gradient = m.gradients.of(worker);
-  for (int64_t tile = 0; tile < tiling.tiles_of_group / tiling.image_tiles; ++tile) {
-    TileRange range(sum, tiling, tile);
-    const Rows rows(sum, tiling, range);
-    const Packet mask = maskOf(rows.columns % kLanes);
-    for (range.image = begin; range.image < end; ++range.image) {
-      fillBuffer(sum, tiling, range, source_rows, g, 1, buffer);
-      const int64_t first = (range.image * sum.group + g) * sum.targetPlane() + rows.target;
-      const int64_t last_row = (rows.count - 1) * rows.target_stride;
-      const float* from = dy + first;
-      // Vectors may reach beyond a row's end, and so beyond the array's.
-      if (first + last_row + roundUpToLanes(rows.columns) > size) {
-        std::copy_n(from, last_row + rows.columns, gradient);
-        from = gradient;
-      }
-      for (int64_t k = 0; k < sum.taps(); k += kTapsAtOnce) {
-        correlate<kTapsAtOnce>(buffer, rows, from, rows.target_stride, mask, m.tap_offset + k,
-                               sum.taps() - k, sums + k * kLanes);
-      }
-    }
-  }
-}
-
-template <class SourceRows>
-void weightGrad(const ConvShape& shape, const SourceRows& source_rows, const float* dy, float* dw,
-                std::byte* workspace, ThreadPool& pool) {
-  const WeightGradPlan plan(shape);
-  const WeightGradMemory m(plan, pool.threads(), workspace);
-  if (plan.is_masked) {
-    MaskedPlane(plan.sum).fillTables(m.tap_offset, m.lane_masks);
-  } else {
-    fillTapOffsets(plan.sum, plan.tiling, m.tap_offset);
-  }
-  const auto add = plan.is_masked ? addMaskedImages<SourceRows> : addImages<SourceRows>;
-  const int64_t group = plan.sum.group, batch = plan.sum.batch;
-  const int64_t size = plan.sum.taps() * plan.lanes;
-  const int64_t channel_work = batch * plan.sum.targetPlane() * plan.sum.taps() / plan.cuts;
-  const int64_t grain = ceilDiv(kWork, channel_work + 1);
-  const int64_t pieces = ceilDiv(group, grain);
-  pool.run(pieces * plan.cuts, [&](int64_t piece, int worker) {
-    const int64_t cut = piece / pieces;
-    const int64_t end = std::min(group, (piece % pieces + 1) * grain);
-    for (int64_t g = piece % pieces * grain; g < end; ++g) {
-      float* sums = m.partial + (cut * group + g) * size;
-      std::fill_n(sums, size, 0.0f);
-      add(plan, m, source_rows, dy, batch * cut / plan.cuts, batch * (cut + 1) / plan.cuts, g,
-          worker, sums);
-    }
-  });
-  for (int64_t i = 0; i < group * plan.sum.taps(); ++i) {
-    Packet total = broadcast(0.0f);
-    for (int64_t cut = 0; cut < plan.cuts; ++cut) {
-      const float* lanes = m.partial + cut * group * size + i * plan.lanes;
-      for (int64_t lane = 0; lane < plan.lanes; lane += kLanes) {
-        total = Eigen::internal::padd(total, load(lanes + lane));
-      }
-    }
-    dw[i] = sumOfLanes(total);
-  }
-}
 
 }  // namespace
 
@@ -805,20 +585,6 @@ void depthwiseInputGrad(const ConvShape& shape, const float* dy, const float* w,
   Workspace scratch(workspace + m.memory.used());
   planes.scratch = scratch.takeForThreads<float>(pool.threads(), m.grain() * planes.scratchSize());
   runFloats<float>(sums, dy, w, nullptr, planes, workspace, pool);
-}
-
-size_t depthwiseWeightGradWorkspace(const ConvShape& shape, int threads) {
-  return WeightGradMemory(WeightGradPlan(shape), threads, nullptr).memory.used();
-}
-
-void depthwiseWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
-                         std::byte* workspace, ThreadPool& pool) {
-  weightGrad(shape, rowsOfSource(forwardSum(shape), x), dy, dw, workspace, pool);
-}
-
-void depthwiseWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
-                         std::byte* workspace, ThreadPool& pool) {
-  weightGrad(shape, rowsOfSource(forwardSum(shape), x), dy, dw, workspace, pool);
 }
 
 }  // namespace simaqat::kernels

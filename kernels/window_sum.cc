@@ -53,18 +53,17 @@ void fillTapOffsets(const WindowSum& sum, const Tiling& tiling, int64_t* offset)
 
 namespace {
 
-// Calls function(source, target) for each row of a tile: where it begins in the tile's buffer and
-// in a channel of the target.
+// Calls function(image, row, target) for each row of a tile: where it begins in a channel of the
+// target.
 template <class Function>
-void forRows(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
-             Function&& function) {
+void forRows(const WindowSum& sum, const TileRange& range, Function&& function) {
   const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
   const int64_t target_image = sum.group * sum.target_channels * sum.targetPlane();
   const int64_t d = a0.out_begin + range.slice * a0.out_step;
   for (int64_t n = 0; n < range.images; ++n) {
     for (int64_t r = 0; r < range.rows; ++r) {
       const int64_t h = a1.out_begin + (range.row + r) * a1.out_step;
-      function(n * tiling.image_floats + r * tiling.row_stride,
+      function(n, r,
                (range.image + n) * target_image + (d * a1.out_size + h) * a2.out_size +
                    a2.out_begin + range.column * a2.out_step);
     }
@@ -76,7 +75,8 @@ void forRows(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
 int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
                     PositionVector* vectors, int64_t lanes) {
   int64_t count = 0;
-  forRows(sum, tiling, range, [&](int64_t source, int64_t target) {
+  forRows(sum, range, [&](int64_t n, int64_t r, int64_t target) {
+    const int64_t source = n * tiling.image_floats + r * tiling.row_stride;
     for (int64_t c = 0; c < range.columns; c += lanes) {
       vectors[count++] = {source + c, target + c * sum.axis[2].out_step,
                           std::min<int64_t>(lanes, range.columns - c)};
@@ -88,11 +88,17 @@ int64_t fillVectors(const WindowSum& sum, const Tiling& tiling, const TileRange&
 int64_t fillPositions(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
                       const TilePositions& positions) {
   int64_t count = 0;
-  forRows(sum, tiling, range, [&](int64_t source, int64_t target) {
-    for (int64_t c = 0; c < range.columns; ++c) {
-      positions.source[count] = source + c;
-      positions.target[count++] = target + c * sum.axis[2].out_step;
-    }
+  forRows(sum, range, [&](int64_t n, int64_t r, int64_t) {
+    const int64_t source = n * tiling.image_floats + r * tiling.row_stride;
+    for (int64_t c = 0; c < range.columns; ++c) positions.source[count++] = source + c;
+  });
+  return fillTargets(sum, range, positions.target);
+}
+
+int64_t fillTargets(const WindowSum& sum, const TileRange& range, int64_t* target) {
+  int64_t count = 0;
+  forRows(sum, range, [&](int64_t, int64_t, int64_t first) {
+    for (int64_t c = 0; c < range.columns; ++c) target[count++] = first + c * sum.axis[2].out_step;
   });
   return count;
 }

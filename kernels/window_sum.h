@@ -181,6 +181,8 @@ struct TilePositions {
 // The tile's positions, row by row; returns how many.
 int64_t fillPositions(const WindowSum& sum, const Tiling& tiling, const TileRange& range,
                       const TilePositions& positions);
+// Only where they lie in a channel of the target.
+int64_t fillTargets(const WindowSum& sum, const TileRange& range, int64_t* target);
 
 // How a row of a phase is cut out of a row of the source: out[i] = row[begin + i * step], for i in
 // [0, count), and zero where that is outside the row. count is in whole vectors.

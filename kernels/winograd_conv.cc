@@ -262,7 +262,7 @@ void inputGrad(const ConvShape& shape, const float* dy, const float* w, float* d
     const int64_t g = piece / blocks.count;
     const TileRange tile_range(m.tiles, blocks, piece % blocks.count);
     const TileRange range = existing(sum, positionsOf<kSide>(tile_range));
-    const int64_t count = m.block.fillTargets(sum, range, m.block.targetsOf(worker));
+    const int64_t count = fillTargets(sum, range, m.block.targetsOf(worker));
     m.block.transform(sum, tile_range, values, g * sum.source_channels, sum.source_channels,
                       worker);
     for (int64_t panel = 0; panel < m.group_panels; panel += panelsTogether()) {
@@ -293,7 +293,7 @@ void weightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* 
     for (int64_t tile = begin; tile < end; ++tile) {
       const TileRange tile_range(m.tiles, blocks, tile);
       const TileRange range = existing(sum, positionsOf<kSide>(tile_range));
-      m.block.fillTargets(sum, range, m.block.targetsOf(worker));
+      fillTargets(sum, range, m.block.targetsOf(worker));
       m.block.transform(sum, tile_range, values, g * sum.source_channels + channel, count, worker);
       m.addBlock(tile_range, range, dy + g * sum.target_channels * sum.targetPlane(), channel,
                  count, worker,

@@ -118,23 +118,6 @@ struct SourceBlock {
     for (int64_t c = 0; c < channels; ++c) channel[c] = c;
   }
 
-  // Where the positions of a block, [image][row][column], lie in a channel of the target.
-  int64_t fillTargets(const WindowSum& sum, const TileRange& range, int64_t* target) const {
-    const Axis &a0 = sum.axis[0], &a1 = sum.axis[1], &a2 = sum.axis[2];
-    const int64_t image = sum.group * sum.target_channels * sum.targetPlane();
-    int64_t count = 0;
-    for (int64_t n = 0; n < range.images; ++n) {
-      for (int64_t r = range.row; r < range.row + range.rows; ++r) {
-        const int64_t row = (a0.out_begin + range.slice) * a1.out_size + a1.out_begin + r;
-        const int64_t first = (range.image + n) * image + row * a2.out_size + a2.out_begin;
-        for (int64_t c = range.column; c < range.column + range.columns; ++c) {
-          target[count++] = first + c;
-        }
-      }
-    }
-    return count;
-  }
-
   // The block's source in the worker's `transformed`, of `count` channels from `first`.
   template <class Values>
   void transform(const WindowSum& sum, const TileRange& range, const Values& values, int64_t first,
@@ -222,8 +205,8 @@ struct SourceBlock {
   int64_t channels;         // in whole panels
   TileBlocks blocks;
   int64_t source_size;
-  int64_t* tile;               // [tiles]
-  int64_t* channel;            // [channels]
+  int64_t* tile;                            // [tiles]
+  int64_t* channel;                         // [channels]
   ThreadArrays<int64_t> targets;            // [positions] in a channel of the target
   ThreadArrays<float> panels_of_positions;  // [positions][kPanel]
   ThreadArrays<float> elements;             // [kPanelsTogether][kElements][tiles][kPanel]

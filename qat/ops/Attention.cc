@@ -53,8 +53,10 @@ void evaluate(const EvalContext& c) {
     using T = decltype(tag);
     const AttentionRow<T> attention(s, mask);
     const T* v = c.in(kV).data<T>();
+    kernels::Workspace workspace(c.workspace);
+    const auto lists = attentionLists(s.k.length, 2, c.pool.threads(), workspace);
     c.pool.run(s.batch * s.q.heads, [&](int64_t tile, int worker) {
-      auto* weights = reinterpret_cast<double*>(c.workspace) + 2 * worker * s.k.length;
+      double* weights = lists.of(worker);
       const int64_t batch = tile / s.q.heads;
       const int64_t head = tile % s.q.heads;
       for (int64_t row = 0; row < s.q.length; ++row) {

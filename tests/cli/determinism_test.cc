@@ -141,8 +141,8 @@ TEST_CASE("a limit of memory that a later phase breaks is said before the first 
                more);
   };
   // The least, in steps of 1 MiB, that the first phase can do with. The one with frozen observers
-  // takes more as it is planned, before there are ranges: its values are floats, and of such a batch
-  // values take more than kernels' scratch memory.
+  // takes more as it is planned, before there are ranges: its values are floats, and of such a
+  // batch values take more than kernels' scratch memory.
   constexpr int64_t kStep = 1 << 20;
   int64_t least = 48 << 20;
   while (train(least - kStep, {}).status == 0) least -= kStep;

@@ -170,13 +170,15 @@ TEST_CASE("BatchNormalization's gradient, on every instruction set") {
               line.factor * (gradient - line.mean_dy - (x[i] - line.center) * line.slope);
         }
         WideSum first, second;
-        kernelsOf(Isa::kBaseline).addGradients(dy.data(), x.data(), n, 64, passed, kMean, first, second);
+        kernelsOf(Isa::kBaseline)
+            .addGradients(dy.data(), x.data(), n, 64, passed, kMean, first, second);
         CAPTURE(special, n, passed.all, passed.lo);
         CHECK((same(first.total(), sum) || std::abs(first.total() - sum) < 1e-9));
         CHECK((same(second.total(), product) || std::abs(second.total() - product) < 1e-9));
         for (const Isa isa : available()) {
           WideSum own_first, own_second;
-          kernelsOf(isa).addGradients(dy.data(), x.data(), n, 64, passed, kMean, own_first, own_second);
+          kernelsOf(isa).addGradients(dy.data(), x.data(), n, 64, passed, kMean, own_first,
+                                      own_second);
           std::vector<float> dx = dy;
           kernelsOf(isa).lineGradient(dx.data(), x.data(), n, passed, line, dx.data());
           CAPTURE(isaName(isa));

@@ -85,9 +85,10 @@ void evaluate(const EvalContext& c) {
   const TensorView mask = c.hasIn(kMask) ? c.in(kMask) : TensorView();
   visitFloat(c, c.out().type, [&](auto tag) {
     const Backward<decltype(tag)> backward(c, s, mask);
+    kernels::Workspace workspace(c.workspace);
+    const auto lists = attentionLists(s.k.length, 3, c.pool.threads(), workspace);
     c.pool.run(s.batch * s.k.heads, [&](int64_t tile, int worker) {
-      backward.runHead(tile / s.k.heads, tile % s.k.heads,
-                       reinterpret_cast<double*>(c.workspace) + 3 * worker * s.k.length);
+      backward.runHead(tile / s.k.heads, tile % s.k.heads, lists.of(worker));
     });
   });
 }

@@ -39,7 +39,9 @@ AttentionShape::AttentionShape(const Node& node, const AttentionAttributes& attr
 
 int64_t attentionWorkspace(const Value* k, int lists, int threads) {
   const std::vector<int64_t> dims = k->type.dims();
-  return lists * threads * dims[dims.size() == 4 ? 2 : 1] * static_cast<int64_t>(sizeof(double));
+  kernels::Workspace workspace(nullptr);
+  attentionLists(dims[dims.size() == 4 ? 2 : 1], lists, threads, workspace);
+  return static_cast<int64_t>(workspace.used());
 }
 
 }  // namespace simaqat::ops

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/workspace.h"
 #include "qat/ops/shared/broadcast.h"
 
 namespace simaqat::ops {
@@ -109,7 +110,11 @@ class AttentionRow {
   const TensorView& mask_;
 };
 
-// Scratch memory: some lists of numbers, one for each row of k, for each thread.
+// Scratch memory: some lists of numbers, one for each of `length` rows of k, for each thread.
+inline kernels::ThreadArrays<double> attentionLists(int64_t length, int lists, int threads,
+                                                    kernels::Workspace& workspace) {
+  return workspace.takeForThreads<double>(threads, lists * length);
+}
 int64_t attentionWorkspace(const Value* k, int lists, int threads);
 
 }  // namespace simaqat::ops
