@@ -63,9 +63,8 @@ Isa chosenIsa(const char* forced, Isa detected) {
     return isa;
   }
   throw usageError(
-      "SIMAQAT_ISA: expected avx2, avx512, avx512vnni, avx512bf16 or amx (on Arm: neon or "
-      "dotprod), got "
-      "'{}'",
+      "SIMAQAT_ISA: expected avx2, avx512, avx512vnni, avx512bf16 or amx "
+      "(on Arm: neon or dotprod), got '{}'",
       forced);
 }
 
