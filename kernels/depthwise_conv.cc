@@ -469,24 +469,6 @@ void runFloats(const Sums& sums, const float* source, const float* w, const floa
       [](int64_t) { return Finish{}; }, planes, workspace, pool);
 }
 
-// Rows of a plane of codes, less the zero point.
-struct CenteredRows {
-  void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
-    cut.copy(codes + (image * image_channels + channel) * plane + at, out,
-             [zero = zero_point](float code) { return code - zero; });
-  }
-  void outside(const RowCut& cut, float* out) const { cut.zero(out); }
-  void expand(int64_t image, int64_t channel, float* out) const {
-    const uint8_t* from = codes + (image * image_channels + channel) * plane;
-    const float zero = zero_point;
-    for (int64_t i = 0; i < plane; ++i) out[i] = static_cast<float>(from[i]) - zero;
-  }
-
-  const uint8_t* codes;
-  float zero_point;
-  int64_t image_channels, plane;
-};
-
 }  // namespace
 
 size_t depthwiseForwardWorkspace(const ConvShape& shape, Sums sums, int threads) {
@@ -546,13 +528,12 @@ void depthwiseCodes(const ConvShape& shape, const Codes& x, const float* w, cons
                     const float* bias, const ConvResults& results, std::byte* workspace,
                     ThreadPool& pool) {
   const CodesMemory m(shape, pool.threads(), workspace);
-  const float zero_point = std::isfinite(x.zero_point) ? x.zero_point : 0.0f;
+  Codes whole = x;
+  whole.scale = 1.0f;
+  if (!std::isfinite(x.zero_point)) whole.zero_point = 0.0f;
   runPlanes<float>(
-      ForwardSums{shape},
-      [&](const WindowSum& sum) {
-        return CenteredRows{x.codes, zero_point, sum.group, sum.sourcePlane()};
-      },
-      w, [=](int64_t g, float v) { return std::nearbyint(v / w_scale[g]); },
+      ForwardSums{shape}, [&](const WindowSum& sum) { return rowsOfSource(sum, whole); }, w,
+      [=](int64_t g, float v) { return std::nearbyint(v / w_scale[g]); },
       [](int64_t) { return 0.0f; },
       [&](int64_t g) {
         return Finish{true, x.scale * w_scale[g], bias == nullptr ? 0.0f : bias[g]};

@@ -111,9 +111,7 @@ void addMaskedImages(const WeightGradPlan& plan, const WeightGradMemory& m,
     // The next image's, which is too far on for the processor to foresee.
     expectPlane(gradient + plan.sum.group * size, size * int64_t{sizeof(float)});
     if constexpr (std::is_same_v<SourceRows, CodeValueRows>) {
-      const int64_t source_plane = plan.sum.sourcePlane();
-      expectPlane(source_rows.codes.codes + ((image + 1) * plan.sum.group + g) * source_plane,
-                  source_plane);
+      expectPlane(source_rows.channelOf(image + 1, g), source_rows.plane);
     }
     correlateMasked(masked.source(m.tap_offset, m.lane_masks, source), gradient, sums);
   }

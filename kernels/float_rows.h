@@ -1,6 +1,8 @@
 // Reading rows of floats, or of codes as the floats they stand for.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/window_sum.h"
 
 namespace simaqat::kernels {
@@ -18,23 +20,27 @@ struct FloatRows {
   int64_t image_channels, plane;
 };
 
-// The same from codes: what they stand for, where `scale` is theirs, or with scale 1 whole numbers.
+// The same from codes: what they stand for, or with a scale of 1 whole numbers.
 struct CodeValueRows {
   void copy(int64_t image, int64_t channel, int64_t at, const RowCut& cut, float* out) const {
-    cut.copy(
-        codes.codes + (image * image_channels + channel) * plane + at, out,
-        [scale = scale, zero = codes.zero_point](float code) { return (code - zero) * scale; });
+    cut.copy(channelOf(image, channel) + at, out, ValueOf{codes.scale, codes.zero_point});
   }
   void outside(const RowCut& cut, float* out) const { cut.zero(out); }
   // All of a channel.
   void expand(int64_t image, int64_t channel, float* out) const {
-    const uint8_t* from = codes.codes + (image * image_channels + channel) * plane;
-    const float zero = codes.zero_point;
-    for (int64_t i = 0; i < plane; ++i) out[i] = (static_cast<float>(from[i]) - zero) * scale;
+    const uint8_t* from = channelOf(image, channel);
+    std::transform(from, from + plane, out, ValueOf{codes.scale, codes.zero_point});
+  }
+  const uint8_t* channelOf(int64_t image, int64_t channel) const {
+    return codes.codes + (image * image_channels + channel) * plane;
   }
 
+  struct ValueOf {
+    float operator()(float code) const { return (code - zero_point) * scale; }
+    float scale, zero_point;
+  };
+
   Codes codes;
-  float scale;
   int64_t image_channels, plane;
 };
 
@@ -42,7 +48,7 @@ inline FloatRows<float> rowsOfSource(const WindowSum& sum, const float* x) {
   return {x, sum.group * sum.source_channels, sum.sourcePlane()};
 }
 inline CodeValueRows rowsOfSource(const WindowSum& sum, const Codes& x) {
-  return {x, x.scale, sum.group * sum.source_channels, sum.sourcePlane()};
+  return {x, sum.group * sum.source_channels, sum.sourcePlane()};
 }
 
 }  // namespace simaqat::kernels

@@ -94,7 +94,7 @@ template <class Source>
 auto weightGradRows(const WindowSum& sum, const Source& x, float* line, Bfloat16Pair /*element*/) {
   constexpr bool kCodes = std::is_same_v<Source, Codes>;
   auto rows = rowsOfSource(sum, x);
-  if constexpr (kCodes) rows.scale = 1;
+  if constexpr (kCodes) rows.codes.scale = 1;
   return PositionPairRows<decltype(rows)>{rows, kCodes, line};
 }
 template <class T, class Source>

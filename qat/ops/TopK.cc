@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/workspace.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gather.h"
 #include "qat/ops/shared/order.h"
@@ -53,10 +54,17 @@ void selectTop(const T* x, int64_t stride, bool largest, int64_t* order, int64_t
 }
 
 // Each thread's places of one line.
+kernels::ThreadArrays<int64_t> placesOfLine(int64_t line, int threads,
+                                            kernels::Workspace& workspace) {
+  return workspace.takeForThreads<int64_t>(threads, line);
+}
+
 int64_t workspace(const Node& node, int threads) {
   const std::vector<int64_t> dims = node.input(0)->type.dims();
   const AxisSplit split(node, node.attributes<TopKAttributes>().axis, dims);
-  return threads * split.size * static_cast<int64_t>(sizeof(int64_t));
+  kernels::Workspace workspace(nullptr);
+  placesOfLine(split.size, threads, workspace);
+  return static_cast<int64_t>(workspace.used());
 }
 
 void evaluate(const EvalContext& c) {
@@ -66,13 +74,15 @@ void evaluate(const EvalContext& c) {
   const bool wants_indices = c.outputs.size() > 1;
   const int64_t lines = split.outer * split.inner;
   const int64_t grain = kElementwiseGrain / (split.size + 1) + 1;
+  kernels::Workspace workspace(c.workspace);
+  const auto places = placesOfLine(split.size, c.pool.threads(), workspace);
   visitNumber(c, c.out().type, [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.in(0).data<T>();
     T* y = c.out().data<T>();
     int64_t* indices = wants_indices ? c.out(1).data<int64_t>() : nullptr;
     c.pool.run((lines + grain - 1) / grain, [&](int64_t tile, int worker) {
-      int64_t* order = reinterpret_cast<int64_t*>(c.workspace) + worker * split.size;
+      int64_t* order = places.of(worker);
       for (int64_t line = tile * grain; line < std::min(lines, (tile + 1) * grain); ++line) {
         const int64_t outer = line / split.inner;
         const int64_t inner = line % split.inner;

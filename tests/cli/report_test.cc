@@ -1,6 +1,7 @@
 // The report of `inspect --data`.
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "tests/catch.h"
 #include "tests/cli/bad_input.h"
@@ -22,9 +23,9 @@ Json reportOf(const std::string& model) {
   return Json::parse(runWell(inspect(model) + Args{"--json"}).out)["report"];
 }
 
-const Json& quantizerOf(const Json& report, const std::string& value) {
+const Json& quantizerOf(const Json& report, std::string_view value) {
   for (const Json& entry : report["quantizers"]) {
-    if (entry["value"] == value) return entry;
+    if (entry["value"].get<std::string>() == value) return entry;
   }
   FAIL("no quantizer of " << value);
   return report;

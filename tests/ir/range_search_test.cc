@@ -70,12 +70,12 @@ TEST_CASE("percentiles cut both ends alike") {
   const std::vector<float> counts = histogramOf(values, 1);
   spec.percentile = 100;
   Range range = rangeOfHistogram(spec, counts.data(), 1);
-  CHECK(range.lo == Approx(-1).margin(1e-3));
-  CHECK(range.hi == Approx(1).margin(2e-3));
+  CHECK(range.lo == Catch::Approx(-1).margin(1e-3));
+  CHECK(range.hi == Catch::Approx(1).margin(2e-3));
   spec.percentile = 90;
   range = rangeOfHistogram(spec, counts.data(), 1);
-  CHECK(range.lo == Approx(-0.9).margin(5e-3));
-  CHECK(range.hi == Approx(0.9).margin(5e-3));
+  CHECK(range.lo == Catch::Approx(-0.9).margin(5e-3));
+  CHECK(range.hi == Catch::Approx(0.9).margin(5e-3));
 }
 
 TEST_CASE("nothing seen gives an unset range") {

@@ -90,8 +90,9 @@ void check(const Given& given) {
   const Gradients one = computed(given, dy, x, 1);
   const Gradients formula = expected(given, dy, x);
   for (size_t c = 0; c < one.scale.size(); ++c) {
-    CHECK(one.scale[c] == Approx(formula.scale[c]).epsilon(1e-4));
-    if (given.spec.learnsOffset()) CHECK(one.offset[c] == Approx(formula.offset[c]).epsilon(1e-4));
+    CHECK(one.scale[c] == Catch::Approx(formula.scale[c]).epsilon(1e-4));
+    if (given.spec.learnsOffset())
+      CHECK(one.offset[c] == Catch::Approx(formula.offset[c]).epsilon(1e-4));
   }
   const Gradients three = computed(given, dy, x, 3);
   CHECK(one.scale == three.scale);

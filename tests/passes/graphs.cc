@@ -69,8 +69,8 @@ size_t countNodes(const Graph& graph, const std::string& op_type) {
                     [&](const auto& node) { return node->op().qualifiedName() == op_type; }));
 }
 
-const Node& producerOf(const Graph& graph, const std::string& name) {
-  const Value* value = graph.findValue(name);
+const Node& producerOf(const Graph& graph, std::string_view name) {
+  const Value* value = graph.findValue(std::string(name));
   SIMAQAT_CHECK(value != nullptr && value->producer() != nullptr, "{}\n{}", name, toText(graph));
   return *value->producer();
 }

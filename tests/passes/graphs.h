@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "qat/ir/graph.h"
@@ -20,7 +21,7 @@ std::string unindented(const std::string& text);
 std::string linesWith(const Graph& graph, const std::string& word);
 size_t countNodes(const Graph& graph, const std::string& op_type);
 // The node that makes the value `name`.
-const Node& producerOf(const Graph& graph, const std::string& name);
+const Node& producerOf(const Graph& graph, std::string_view name);
 
 // Standard normal numbers, the same for the same seed.
 Tensor randomTensor(const std::vector<int64_t>& dims, uint64_t seed);

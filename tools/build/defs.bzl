@@ -41,6 +41,9 @@ OPTIMIZED_LITTLE = select({
 # The precompiled header that most files above the IR begin with; see precompiled_header.bzl.
 COMMON_HEADERS = "//qat/precompiled:common"
 
+# The same for libraries of OPTIMIZED_LITTLE: GCC 14 takes no header of another optimization.
+COMMON_HEADERS_OF_LITTLE = "//qat/precompiled:common_of_little"
+
 def _include_precompiled(label):
     package, name = label[2:].split(":")
     return [
@@ -60,12 +63,12 @@ _WARNINGS = [
 def _copts(copts):
     return _BASE_COPTS + _WARNINGS + copts
 
-def qat_precompiled_header(name, hdr, deps = [], visibility = None):
-    """A header that is read once, for all targets whose `precompiled` is "//PACKAGE:NAME"."""
+def qat_precompiled_header(name, hdr, deps = [], visibility = None, copts = []):
+    """A header that is read once, for all targets of the same copts whose `precompiled` is "//PACKAGE:NAME"."""
     precompiled_header(
         name = name,
         hdr = hdr,
-        copts = _copts([]),
+        copts = _copts(copts),
         visibility = visibility,
         deps = deps,
     )

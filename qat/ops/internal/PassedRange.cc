@@ -26,13 +26,17 @@ void infer(InferContext& c) {
   for (size_t i = 0; i < 2; ++i) c.setOutput(i, ElementType::kFloat, Shape{channels});
 }
 
+// [slot][kTogether] of each thread.
+kernels::ThreadArrays<float> valuesOfSlots(const Node& node, int threads,
+                                           kernels::Workspace& workspace) {
+  return workspace.takeForThreads<float>(threads, programOf(node).slots() * kTogether);
+}
+
 class RangeSearch {
  public:
   // Of `count` channels from `first` on.
-  RangeSearch(const EvalContext& c, int64_t first, int64_t count, int worker)
-      : program_(programOf(c.node)),
-        count_(count),
-        memory_(reinterpret_cast<float*>(c.workspace) + worker * program_.slots() * kTogether) {
+  RangeSearch(const EvalContext& c, int64_t first, int64_t count, float* memory)
+      : program_(programOf(c.node)), count_(count), memory_(memory) {
     for (size_t k = kFirstOperand; k < program_.operands().size(); ++k) {
       const TensorView& view = c.inputs[k - kFirstOperand];
       float* to = memory_ + static_cast<int64_t>(k) * kTogether;
@@ -120,15 +124,19 @@ class RangeSearch {
 
 void evaluate(const EvalContext& c) {
   const int64_t channels = programOf(c.node).size();
+  kernels::Workspace workspace(c.workspace);
+  const auto memory = valuesOfSlots(c.node, c.pool.threads(), workspace);
   c.pool.run((channels + kTogether - 1) / kTogether, [&](int64_t piece, int worker) {
     const int64_t first = piece * kTogether;
-    RangeSearch search(c, first, std::min(kTogether, channels - first), worker);
+    RangeSearch search(c, first, std::min(kTogether, channels - first), memory.of(worker));
     search.run(c.out(0).data<float>() + first, c.out(1).data<float>() + first);
   });
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return threads * programOf(node).slots() * kTogether * int64_t{sizeof(float)};
+  kernels::Workspace workspace(nullptr);
+  valuesOfSlots(node, threads, workspace);
+  return static_cast<int64_t>(workspace.used());
 }
 
 }  // namespace

@@ -13,18 +13,30 @@ void infer(InferContext& c) {
 }
 
 // Each thread keeps the range of what it has seen: minima may be taken in any order.
-struct alignas(64) SeenRange {
+struct SeenRange {
   float lo = std::numeric_limits<float>::infinity();
   float hi = -std::numeric_limits<float>::infinity();
 };
 
+struct Memory {
+  Memory(const Node& node, int threads, std::byte* begin)
+      : workspace(begin),
+        program(pointwiseMemory(node, threads, workspace)),
+        seen(workspace.takeForThreads<SeenRange>(threads, 1)) {}
+
+  kernels::Workspace workspace;
+  kernels::ThreadArrays<float> program;  // PointwiseRun's
+  kernels::ThreadArrays<SeenRange> seen;
+};
+
 void evaluate(const EvalContext& c) {
-  auto* seen = reinterpret_cast<SeenRange*>(c.workspace + pointwiseWorkspace(c.node, c.pool.threads()));
-  std::fill(seen, seen + c.pool.threads(), SeenRange{});
+  const int threads = c.pool.threads();
+  const auto seen = Memory(c.node, threads, c.workspace).seen;
+  for (int worker = 0; worker < threads; ++worker) *seen.of(worker) = SeenRange{};
   const int64_t size = programOf(c.node).size();
   c.pool.run((size + kPointwiseGrain - 1) / kPointwiseGrain, [&](int64_t piece, int worker) {
     PointwiseRun run(c, kOperands, worker);
-    SeenRange range = seen[worker];
+    SeenRange range = *seen.of(worker);
     const int64_t begin = piece * kPointwiseGrain;
     run.run(begin, std::min(size, begin + kPointwiseGrain), nullptr,
             [&](int64_t, const float* x, int64_t n) {
@@ -32,18 +44,18 @@ void evaluate(const EvalContext& c) {
               kernels::kernels().minMax(x, n, &lo, &hi);
               widenRange(lo, hi, range.lo, range.hi);
             });
-    seen[worker] = range;
+    *seen.of(worker) = range;
   });
   SeenRange all;
-  for (int worker = 0; worker < c.pool.threads(); ++worker) {
-    widenRange(seen[worker].lo, seen[worker].hi, all.lo, all.hi);
+  for (int worker = 0; worker < threads; ++worker) {
+    widenRange(seen.of(worker)->lo, seen.of(worker)->hi, all.lo, all.hi);
   }
   observe(baseAttributes<QuantizerSpec>(c.node), all.lo, all.hi, *c.in(0).data<float>(),
           *c.in(1).data<float>(), *c.out(0).data<float>(), *c.out(1).data<float>());
 }
 
 int64_t workspace(const Node& node, int threads) {
-  return pointwiseWorkspace(node, threads) + threads * int64_t{sizeof(SeenRange)};
+  return static_cast<int64_t>(Memory(node, threads, nullptr).workspace.used());
 }
 
 }  // namespace
