@@ -1,5 +1,7 @@
 #include "qat/onnx/inline.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
@@ -11,13 +13,26 @@
 namespace simaqat::onnx_format {
 namespace {
 
-// Fields newer than the installed protobuf classes: they keep them as unknown ones.
+// Fields that the installed protobuf classes may be too old for: these keep them as unknown ones.
 constexpr int kNodeOverload = 8;
 constexpr int kFunctionAttributeDefaults = 11;
 constexpr int kFunctionOverload = 13;
 
-std::vector<std::string> newerField(const google::protobuf::UnknownFieldSet& fields, int number) {
+// The strings, or messages as bytes, of a field.
+std::vector<std::string> newerField(const google::protobuf::Message& message, int number) {
   std::vector<std::string> values;
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (const auto* known = message.GetDescriptor()->FindFieldByNumber(number)) {
+    if (known->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(message, known); ++i) {
+        values.push_back(reflection.GetRepeatedMessage(message, known, i).SerializeAsString());
+      }
+    } else if (reflection.HasField(message, known)) {
+      values.push_back(reflection.GetString(message, known));
+    }
+    return values;
+  }
+  const google::protobuf::UnknownFieldSet& fields = reflection.GetUnknownFields(message);
   for (int i = 0; i < fields.field_count(); ++i) {
     const auto& field = fields.field(i);
     if (field.number() == number &&
@@ -88,8 +103,7 @@ class Scope {
 
 std::vector<onnx::AttributeProto> attributeDefaults(const onnx::FunctionProto& function) {
   std::vector<onnx::AttributeProto> defaults;
-  for (const std::string& bytes :
-       newerField(function.unknown_fields(), kFunctionAttributeDefaults)) {
+  for (const std::string& bytes : newerField(function, kFunctionAttributeDefaults)) {
     if (!defaults.emplace_back().ParseFromString(bytes)) {
       throw inputError("function '{}': a default of an attribute cannot be read", function.name());
     }
@@ -133,10 +147,10 @@ std::vector<OpsetNode> FunctionInliner::run(const Nodes& nodes, int opset) const
 
 const onnx::FunctionProto* FunctionInliner::find(const onnx::NodeProto& node) const {
   if (registry_.find(qualifiedName(node)) != nullptr) return nullptr;
-  const auto overload = newerField(node.unknown_fields(), kNodeOverload);
+  const auto overload = newerField(node, kNodeOverload);
   for (const onnx::FunctionProto& function : model_.functions()) {
     if (function.name() == node.op_type() && function.domain() == node.domain() &&
-        newerField(function.unknown_fields(), kFunctionOverload) == overload) {
+        newerField(function, kFunctionOverload) == overload) {
       return &function;
     }
   }

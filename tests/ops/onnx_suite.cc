@@ -38,6 +38,15 @@ const std::map<std::string, std::string>& reasons() {
        "takes the output's length before it is rounded, unlike ONNX's text and ONNX Runtime"},
       {"test_resize_downsample_scales_cubic_align_corners",
        "takes the output's length before it is rounded, unlike ONNX's text and ONNX Runtime"},
+      // Those below are of newer versions of the package.
+      {"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True",
+       "counts positions that are behind the padding, unlike PyTorch"},
+      {"test_cast_FLOAT16_to_INT4", "rounds to integers of 4 bits, where Cast cuts off"},
+      {"test_cast_FLOAT_to_INT4", "rounds to integers of 4 bits, where Cast cuts off"},
+      {"test_dequantizelinear_blocked", "scales for blocks are not supported"},
+      {"test_quantizelinear_blocked", "scales for blocks are not supported"},
+      {"test_qlinearmatmul_2D_int8", "wraps round where ONNX Runtime saturates"},
+      {"test_qlinearmatmul_3D_int8", "wraps round where ONNX Runtime saturates"},
   };
   return kReasons;
 }
@@ -219,11 +228,14 @@ std::vector<OnnxCase> runOnnxSuite(const std::string& set) {
 
 std::vector<std::string> staleReasons(const std::vector<OnnxCase>& cases) {
   std::vector<std::string> stale;
-  for (const auto& [prefix, reason] : reasons()) {
+  for (const auto& entry : reasons()) {
+    const std::string& prefix = entry.first;
+    const auto isOfReason = [&](const OnnxCase& c) { return c.name.rfind(prefix, 0) == 0; };
+    const bool exists = std::any_of(cases.begin(), cases.end(), isOfReason);
     const bool excuses = std::any_of(cases.begin(), cases.end(), [&](const OnnxCase& c) {
-      return c.outcome == OnnxOutcome::kExcused && c.name.rfind(prefix, 0) == 0;
+      return c.outcome == OnnxOutcome::kExcused && isOfReason(c);
     });
-    if (!excuses) stale.push_back(prefix);
+    if (exists && !excuses) stale.push_back(prefix);
   }
   return stale;
 }

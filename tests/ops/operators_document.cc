@@ -16,7 +16,7 @@ constexpr int kFirstOpset = 6;
 
 const char kIntroduction[] =
     R"(# Operators
-Written from the registry and from runs of ONNX's own tests by
+Written from the registry and from runs of ONNX's own tests, as Debian 12 has them, by
 
     bazel run //tests/ops:write_operators_document > docs/OPERATORS.md
 

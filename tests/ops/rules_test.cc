@@ -158,6 +158,31 @@ TEST_CASE("a label that is no class is an error that names the node") {
   runNode(*addExampleNode(graph, op, example, example.inputs), example.inputs, {});
 }
 
+TEST_CASE("the extremum of no elements is what any element goes before") {
+  const auto extremum = [](const char* op_type, const Tensor& x) {
+    Graph graph(opRegistry());
+    const OpExample example("", {{"keepdims", int64_t{0}}}, {x, integers({0})});
+    const Node* node = addExampleNode(graph, opRegistry().get(op_type), example, example.inputs);
+    return runNode(*node, example.inputs, {})[0];
+  };
+  const Tensor floats(ElementType::kFloat, {0, 1}), codes(ElementType::kInt8, {0, 1});
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK(extremum("ReduceMax", floats).identical(Tensor::of<float>({1}, {-infinity})));
+  CHECK(extremum("ReduceMin", floats).identical(Tensor::of<float>({1}, {infinity})));
+  CHECK(extremum("ReduceMax", codes).identical(Tensor::of<int8_t>({1}, {-128})));
+  CHECK(extremum("ReduceMin", codes).identical(Tensor::of<int8_t>({1}, {127})));
+}
+
+TEST_CASE("a scale and its zero point may be one number of rank 0 or 1 each") {
+  Graph graph(opRegistry());
+  const OpExample example(
+      "", {},
+      {Tensor::of<uint8_t>({2}, {5, 9}), Tensor::scalar(0.5f), Tensor::of<uint8_t>({1}, {7})});
+  const Node* node =
+      addExampleNode(graph, opRegistry().get("DequantizeLinear"), example, example.inputs);
+  CHECK(runNode(*node, example.inputs, {})[0].identical(Tensor::of<float>({2}, {-1, 1})));
+}
+
 TEST_CASE("integer division by zero is an error, and by minus one is none") {
   Graph graph(opRegistry());
   const OpDefinition& op = opRegistry().get("Div");

@@ -25,7 +25,8 @@ void checkQuantizeLinear(const InferContext& c) {
     }
   }
   const Shape* zero_point = c.shape(kQuantizeZeroPoint);
-  if (scale != nullptr && zero_point != nullptr && *scale != *zero_point) {
+  if (scale != nullptr && zero_point != nullptr && *scale != *zero_point &&
+      !(isOne(*scale) && isOne(*zero_point))) {
     c.node.fail("input 2: expected the shape of the scale, {}, got {}", shapeToString(*scale),
                 shapeToString(*zero_point));
   }

@@ -8,7 +8,8 @@ namespace simaqat::ops {
 // Those that are the extremum share the gradient evenly.
 void reduceExtremumGradient(GradientContext& c);
 
-// `Pick` has goesBefore(a, b) for numbers. A NaN gets in, and never out again.
+// `Pick` has goesBefore(a, b) for numbers, and ofNone<T>(), the extremum of no elements, behind
+// which goes none. A NaN gets in, and never out again.
 template <class Pick>
 void evaluateReduceExtremum(const EvalContext& c) {
   visitElementType(c.out().type, [&](auto tag) {
@@ -16,14 +17,12 @@ void evaluateReduceExtremum(const EvalContext& c) {
     const T* x = c.in(0).data<T>();
     T* y = c.out().data<T>();
     forEachReduced(c, [&](const ReduceWalk& walk, int64_t output) {
-      if (walk.reducedCount() == 0) c.node.fail("the extremum of no elements");
-      bool first = true;
+      y[output] = Pick::template ofNone<T>();
       walk.forEach(output, [&](int64_t i) {
         const bool is_nan = x[i] != x[i];
-        if (first || (y[output] == y[output] && (is_nan || Pick::goesBefore(x[i], y[output])))) {
+        if (y[output] == y[output] && (is_nan || Pick::goesBefore(x[i], y[output]))) {
           y[output] = x[i];
         }
-        first = false;
       });
     });
   });
