@@ -6,6 +6,7 @@
 
 #include "kernels/conv.h"
 #include "kernels/depthwise_conv.h"
+#include "kernels/flat_weight_grad.h"
 #include "kernels/float_rows.h"
 #include "kernels/panel_product.h"
 #include "kernels/weight_grad_plan.h"
@@ -144,7 +145,9 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
 template <class Source>
 void weightGrad(const ConvShape& shape, Operands operands, const Source& x, const float* dy,
                 float* dw, std::byte* workspace, ThreadPool& pool) {
-  if (operands == Operands::kFloat) {
+  if (operands == Operands::kFloat && flatWeightGradFits(shape)) {
+    flatWeightGrad(shape, x, dy, dw, workspace, pool);
+  } else if (operands == Operands::kFloat) {
     weightGrad<float>(shape, x, dy, dw, workspace, pool);
   } else {
     weightGrad<Bfloat16Pair>(shape, x, dy, dw, workspace, pool);
@@ -156,6 +159,9 @@ void weightGrad(const ConvShape& shape, Operands operands, const Source& x, cons
 size_t convWeightGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
   if (isEmpty(shape)) return 0;
   if (isDepthwise(shape)) return depthwiseWeightGradWorkspace(shape, threads);
+  if (operands == Operands::kFloat && flatWeightGradFits(shape)) {
+    return flatWeightGradWorkspace(shape, threads);
+  }
   const WeightGradPlan plan(collapsed(shape));
   return operands == Operands::kFloat
              ? WeightGradMemory<float>(plan, threads, nullptr).memory.used()

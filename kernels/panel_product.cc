@@ -40,7 +40,7 @@ void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_t rows) {
     for (int v = 0; v < kVectors; ++v) sum[i][v] = Eigen::internal::pset1<Vector>(0);
   }
   const T* panel = p.panel;
-  for (int64_t j = 0; j < p.depth; ++j, panel += kPanel<T>) {
+  for (int64_t j = 0; j < p.depth; ++j, panel += p.panel_row) {
     const int64_t offset = p.offset[j];
     Vector w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = Eigen::internal::ploadu<Vector>(panel + v * kSize);
@@ -149,7 +149,7 @@ SIMAQAT_AVX512 void multiplyRows(const PanelProduct<T>& p, int64_t first, int64_
     for (int v = 0; v < kPanels; ++v) sum[i][v] = broadcastWide(T{0});
   }
   const T* panel = p.panel;
-  for (int64_t j = 0; j < p.depth; ++j, panel += kPanel<T>) {
+  for (int64_t j = 0; j < p.depth; ++j, panel += p.panel_row) {
     const int64_t offset = p.offset[j];
     Vector w[kPanels];
 #pragma GCC unroll 2

@@ -45,7 +45,7 @@ int64_t columnsOfPanel(int64_t columns, int64_t panel) {
 constexpr int64_t kPanelDepth = 256;
 
 // result[i * result_stride + lane] += sum over j in [0, depth) of
-//     source[row[i] + offset[j]] * panel[j * kPanel + lane]
+//     source[row[i] + offset[j]] * panel[j * panel_row + lane]
 // for i in [0, rows) and the lanes of a panel, and the same for each further panel, panel_stride
 // behind the one before, with results panel_results behind its. Of the last panel, lanes behind
 // `columns` may be left out. A sum starts from zero and is one chain of fused multiply-adds in the
@@ -66,6 +66,7 @@ struct PanelProduct {
   bool adds = true;
   int64_t panels = 1;
   int64_t panel_stride = 0, panel_results = 0;
+  int64_t panel_row = kPanel<T>;  // of pairs always that
 };
 // Panels that are multiplied together at most, and those that are worth it on this processor:
 // without registers for them, what they take of the cache only costs.

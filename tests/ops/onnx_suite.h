@@ -1,5 +1,5 @@
-// ONNX's own test cases, as Debian's package libonnx-testdata has them, of whichever version: a model
-// each, its inputs and the outputs it expects.
+// ONNX's own test cases, as Debian's package libonnx-testdata has them, of whichever version: a
+// model each, its inputs and the outputs it expects.
 #pragma once
 
 #include <set>
