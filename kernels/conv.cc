@@ -4,12 +4,12 @@
 #include <numeric>
 
 #include "kernels/depthwise_conv.h"
-#include "kernels/flat_input_grad.h"
 #include "kernels/float_rows.h"
 #include "kernels/input_grad_sums.h"
 #include "kernels/pair_rows.h"
 #include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
+#include "kernels/plane_input_grad.h"
 #include "kernels/window_sum.h"
 #include "kernels/workspace.h"
 
@@ -281,8 +281,8 @@ void convForward(const ConvShape& shape, Sums sums, const float* x, const float*
 
 size_t convInputGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
   if (isDepthwise(shape)) return depthwiseInputGradWorkspace(shape, threads);
-  if (operands == Operands::kFloat && FlatPlanes::fits(shape)) {
-    return flatInputGradWorkspace(shape, threads);
+  if (operands == Operands::kFloat && PlaneLines::fits(shape)) {
+    return planeInputGradWorkspace(shape, threads);
   }
   const InputGradSums sums{collapsed(shape)};
   return operands == Operands::kFloat ? windowSumsWorkspace<float>(sums, threads)
@@ -292,8 +292,8 @@ size_t convInputGradWorkspace(const ConvShape& shape, Operands operands, int thr
 void convInputGrad(const ConvShape& shape, Operands operands, const float* dy, const float* w,
                    float* dx, std::byte* workspace, ThreadPool& pool) {
   if (isDepthwise(shape)) return depthwiseInputGrad(shape, dy, w, dx, workspace, pool);
-  if (operands == Operands::kFloat && FlatPlanes::fits(shape)) {
-    return flatInputGrad(shape, dy, w, dx, workspace, pool);
+  if (operands == Operands::kFloat && PlaneLines::fits(shape)) {
+    return planeInputGrad(shape, dy, w, dx, workspace, pool);
   }
   const int64_t kernel = shape.kernel[0] * shape.kernel[1] * shape.kernel[2];
   const int64_t channel = shape.in_channels / shape.group * kernel;

@@ -1,15 +1,15 @@
 // Both gradients of a 1x1 convolution, from one pass over dy. Those of floats are
-// flat_weight_grad.h's; here are those of pairs of bfloat16 numbers: of positions for the weight
+// plane_weight_grad.h's; here are those of pairs of bfloat16 numbers: of positions for the weight
 // gradient, of dy's channels for the input gradient, which packs dy, still in the cache, a second
 // time.
 
 #include <algorithm>
 
 #include "kernels/conv.h"
-#include "kernels/flat_weight_grad.h"
 #include "kernels/float_rows.h"
 #include "kernels/panel_planes.h"
 #include "kernels/panel_product.h"
+#include "kernels/plane_weight_grad.h"
 #include "kernels/weight_grad_plan.h"
 #include "kernels/weight_grad_terms.h"
 #include "kernels/window_sum.h"
@@ -186,9 +186,9 @@ void fillInputPositions(const WindowSum& sum, const TileRange& range, int64_t* p
 }
 
 bool fits(const ConvShape& shape, Operands operands) {
-  if (operands == Operands::kFloat) return flatWeightGradFits(shape);
+  if (operands == Operands::kFloat) return planeWeightGradFits(shape);
   // A tile has all channels of x, so that dy is packed once.
-  return FlatPlanes::fits(shape) && !isDepthwise(shape) && shape.batch > 0 &&
+  return PlaneLines::fits(shape) && !isDepthwise(shape) && shape.batch > 0 &&
          shape.in_channels <= WeightGradPlan::kChannels && shape.out_channels <= kMostChannels;
 }
 
@@ -237,7 +237,7 @@ void grads(const ConvShape& shape, Operands operands, const Source& x, const flo
     convInputGrad(shape, operands, dy, w, dx, workspace, pool);
     convWeightGrad(shape, operands, x, dy, dw, workspace, pool);
   } else if (operands == Operands::kFloat) {
-    flatGrads(shape, x, dy, w, dx, dw, workspace, pool);
+    planeGrads(shape, x, dy, w, dx, dw, workspace, pool);
   } else {
     grads(WeightGradPlan(collapsed(shape)), x, dy, w, dx, dw, workspace, pool);
   }
@@ -250,7 +250,7 @@ size_t convGradsWorkspace(const ConvShape& shape, Operands operands, int threads
     return std::max(convInputGradWorkspace(shape, operands, threads),
                     convWeightGradWorkspace(shape, operands, threads));
   }
-  if (operands == Operands::kFloat) return flatGradsWorkspace(shape, threads);
+  if (operands == Operands::kFloat) return planeGradsWorkspace(shape, threads);
   return GradsMemory(WeightGradPlan(collapsed(shape)), threads, nullptr).memory.used();
 }
 

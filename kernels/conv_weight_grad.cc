@@ -6,9 +6,9 @@
 
 #include "kernels/conv.h"
 #include "kernels/depthwise_conv.h"
-#include "kernels/flat_weight_grad.h"
 #include "kernels/float_rows.h"
 #include "kernels/panel_product.h"
+#include "kernels/plane_weight_grad.h"
 #include "kernels/weight_grad_plan.h"
 #include "kernels/weight_grad_terms.h"
 #include "kernels/window_sum.h"
@@ -145,8 +145,8 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
 template <class Source>
 void weightGrad(const ConvShape& shape, Operands operands, const Source& x, const float* dy,
                 float* dw, std::byte* workspace, ThreadPool& pool) {
-  if (operands == Operands::kFloat && flatWeightGradFits(shape)) {
-    flatWeightGrad(shape, x, dy, dw, workspace, pool);
+  if (operands == Operands::kFloat && planeWeightGradFits(shape)) {
+    planeWeightGrad(shape, x, dy, dw, workspace, pool);
   } else if (operands == Operands::kFloat) {
     weightGrad<float>(shape, x, dy, dw, workspace, pool);
   } else {
@@ -159,8 +159,8 @@ void weightGrad(const ConvShape& shape, Operands operands, const Source& x, cons
 size_t convWeightGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
   if (isEmpty(shape)) return 0;
   if (isDepthwise(shape)) return depthwiseWeightGradWorkspace(shape, threads);
-  if (operands == Operands::kFloat && flatWeightGradFits(shape)) {
-    return flatWeightGradWorkspace(shape, threads);
+  if (operands == Operands::kFloat && planeWeightGradFits(shape)) {
+    return planeWeightGradWorkspace(shape, threads);
   }
   const WeightGradPlan plan(collapsed(shape));
   return operands == Operands::kFloat

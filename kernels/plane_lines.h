@@ -10,7 +10,7 @@
 
 namespace simaqat::kernels {
 
-struct FlatPlanes {
+struct PlaneLines {
   static constexpr int64_t kLine = kPanel<float>;
   static constexpr int64_t kLines = 16;  // of a tile, at most
   static constexpr int64_t kPositions = kLines * kLine;
@@ -21,7 +21,7 @@ struct FlatPlanes {
   };
 
   // Of a shape that fits.
-  explicit FlatPlanes(const ConvShape& shape)
+  explicit PlaneLines(const ConvShape& shape)
       : batch(shape.batch),
         in_channels(shape.in_channels),
         out_channels(shape.out_channels),

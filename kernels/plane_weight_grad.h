@@ -2,15 +2,15 @@
 // where it lies. For those that have at least as many channels behind as in front.
 #pragma once
 
-#include "kernels/flat_planes.h"
 #include "kernels/float_rows.h"
+#include "kernels/plane_lines.h"
 #include "kernels/workspace.h"
 
 namespace simaqat::kernels {
 
-class FlatWeightGrad {
+class PlaneWeightGrad {
  public:
-  FlatWeightGrad(const FlatPlanes& planes, int threads, Workspace& memory);
+  PlaneWeightGrad(const PlaneLines& planes, int threads, Workspace& memory);
 
   // Into so many pieces the tiles are cut, whose sums are added in order at the end.
   int64_t cuts() const { return cuts_; }
@@ -27,13 +27,13 @@ class FlatWeightGrad {
 
  private:
   // A channel of x at a tile's positions, which is written in whole vectors.
-  static constexpr int64_t kValues = FlatPlanes::kPositions + kLanes;
+  static constexpr int64_t kValues = PlaneLines::kPositions + kLanes;
 
   // x's channels at a tile's positions, of which it returns how many there are.
   template <class Rows>
   int64_t pack(const Rows& x, int64_t tile, int worker) const {
     float* values = values_.of(worker);
-    const int64_t count = planes_.forEachRun(tile, [&](const FlatPlanes::Run& run, int64_t at) {
+    const int64_t count = planes_.forEachRun(tile, [&](const PlaneLines::Run& run, int64_t at) {
       const RowCut cut(planes_.size - run.position, 0, 1, ceilDiv(run.count, kLanes) * kLanes);
       for (int64_t c = 0; c < planes_.in_channels; ++c) {
         x.copy(run.image, c, run.position, cut, values + c * kValues + at);
@@ -44,7 +44,7 @@ class FlatWeightGrad {
   void addPacked(const float* dy, int64_t count, int64_t tile, int64_t cut, int worker) const;
   void finish(int64_t o, int64_t panel, float* dw) const;
 
-  FlatPlanes planes_;
+  PlaneLines planes_;
   int64_t panels_;        // of x's channels
   int64_t packed_row_;    // x's channels in whole panels
   int64_t partial_size_;  // [panel][channel of dy][kPanel]
@@ -58,18 +58,18 @@ class FlatWeightGrad {
 };
 
 // Whether dw's sums, and a tile of dy, stay in the L2 cache.
-bool flatWeightGradFits(const ConvShape& shape);
-size_t flatWeightGradWorkspace(const ConvShape& shape, int threads);
-void flatWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool);
-void flatWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
-                    std::byte* workspace, ThreadPool& pool);
+bool planeWeightGradFits(const ConvShape& shape);
+size_t planeWeightGradWorkspace(const ConvShape& shape, int threads);
+void planeWeightGrad(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                     std::byte* workspace, ThreadPool& pool);
+void planeWeightGrad(const ConvShape& shape, const Codes& x, const float* dy, float* dw,
+                     std::byte* workspace, ThreadPool& pool);
 
 // The same together with the input gradient, from one pass over dy.
-size_t flatGradsWorkspace(const ConvShape& shape, int threads);
-void flatGrads(const ConvShape& shape, const float* x, const float* dy, const float* w, float* dx,
-               float* dw, std::byte* workspace, ThreadPool& pool);
-void flatGrads(const ConvShape& shape, const Codes& x, const float* dy, const float* w, float* dx,
-               float* dw, std::byte* workspace, ThreadPool& pool);
+size_t planeGradsWorkspace(const ConvShape& shape, int threads);
+void planeGrads(const ConvShape& shape, const float* x, const float* dy, const float* w, float* dx,
+                float* dw, std::byte* workspace, ThreadPool& pool);
+void planeGrads(const ConvShape& shape, const Codes& x, const float* dy, const float* w, float* dx,
+                float* dw, std::byte* workspace, ThreadPool& pool);
 
 }  // namespace simaqat::kernels

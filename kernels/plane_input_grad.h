@@ -2,14 +2,14 @@
 // out is dx. No element is packed or turned round. The same bits as convInputGrad's window sums.
 #pragma once
 
-#include "kernels/flat_planes.h"
+#include "kernels/plane_lines.h"
 #include "kernels/workspace.h"
 
 namespace simaqat::kernels {
 
-class FlatInputGrad {
+class PlaneInputGrad {
  public:
-  FlatInputGrad(const FlatPlanes& planes, int threads, Workspace& memory);
+  PlaneInputGrad(const PlaneLines& planes, int threads, Workspace& memory);
 
   // Before the tiles.
   void setWeights(const float* w) const;
@@ -20,10 +20,10 @@ class FlatInputGrad {
   void multiply(const float* dy, int64_t dy_row, int64_t lines, int64_t columns, float* dx,
                 int64_t dx_row) const;
   void expect(const float* dy, float* dx, int64_t image, int64_t position) const;
-  void runLines(const float* dy, float* dx, const FlatPlanes::Run& run) const;
+  void runLines(const float* dy, float* dx, const PlaneLines::Run& run) const;
   void runLeft(const float* dy, float* dx, int64_t tile, int worker) const;
 
-  FlatPlanes planes_;
+  PlaneLines planes_;
   float* weights_;                // [channel of dx][channel of dy]
   int64_t* row_;                  // of weights
   int64_t* offset_;               // in a row
@@ -31,8 +31,8 @@ class FlatInputGrad {
   ThreadArrays<float> results_;   // [channel of dx][kLine]
 };
 
-size_t flatInputGradWorkspace(const ConvShape& shape, int threads);
-void flatInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
-                   std::byte* workspace, ThreadPool& pool);
+size_t planeInputGradWorkspace(const ConvShape& shape, int threads);
+void planeInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
+                    std::byte* workspace, ThreadPool& pool);
 
 }  // namespace simaqat::kernels

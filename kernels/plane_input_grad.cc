@@ -1,4 +1,4 @@
-#include "kernels/flat_input_grad.h"
+#include "kernels/plane_input_grad.h"
 
 #include "kernels/expect.h"
 #include "kernels/transpose.h"
@@ -6,11 +6,11 @@
 namespace simaqat::kernels {
 namespace {
 
-constexpr int64_t kLine = FlatPlanes::kLine;
+constexpr int64_t kLine = PlaneLines::kLine;
 
 }  // namespace
 
-FlatInputGrad::FlatInputGrad(const FlatPlanes& planes, int threads, Workspace& memory)
+PlaneInputGrad::PlaneInputGrad(const PlaneLines& planes, int threads, Workspace& memory)
     : planes_(planes),
       weights_(memory.take<float>(planes.in_channels * planes.out_channels)),
       row_(memory.take<int64_t>(planes.in_channels)),
@@ -20,14 +20,14 @@ FlatInputGrad::FlatInputGrad(const FlatPlanes& planes, int threads, Workspace& m
   results_ = memory.takeForThreads<float>(threads, planes.in_channels * kLine);
 }
 
-void FlatInputGrad::setWeights(const float* w) const {
+void PlaneInputGrad::setWeights(const float* w) const {
   transpose(w, planes_.in_channels, planes_.in_channels, planes_.out_channels, weights_,
             planes_.out_channels);
   for (int64_t c = 0; c < planes_.in_channels; ++c) row_[c] = c * planes_.out_channels;
   for (int64_t o = 0; o < planes_.out_channels; ++o) offset_[o] = o;
 }
 
-void FlatInputGrad::run(const float* dy, float* dx, int64_t tile, int worker) const {
+void PlaneInputGrad::run(const float* dy, float* dx, int64_t tile, int worker) const {
   if (planes_.hasLines(tile)) {
     runLines(dy, dx, planes_.linesOf(tile));
   } else {
@@ -36,8 +36,8 @@ void FlatInputGrad::run(const float* dy, float* dx, int64_t tile, int worker) co
 }
 
 // Adds up over all channels of dy, whose lines are `dy_row` apart, and those of dx `dx_row`.
-void FlatInputGrad::multiply(const float* dy, int64_t dy_row, int64_t lines, int64_t columns,
-                             float* dx, int64_t dx_row) const {
+void PlaneInputGrad::multiply(const float* dy, int64_t dy_row, int64_t lines, int64_t columns,
+                              float* dx, int64_t dx_row) const {
   for (int64_t o = 0; o < planes_.out_channels; o += kPanelDepth) {
     multiplyPanel(PanelProduct<float>{weights_, row_, planes_.in_channels, offset_ + o,
                                       std::min(kPanelDepth, planes_.out_channels - o),
@@ -47,7 +47,7 @@ void FlatInputGrad::multiply(const float* dy, int64_t dy_row, int64_t lines, int
 }
 
 // Asks for what is next, of all channels: each is a short piece of another plane.
-void FlatInputGrad::expect(const float* dy, float* dx, int64_t image, int64_t position) const {
+void PlaneInputGrad::expect(const float* dy, float* dx, int64_t image, int64_t position) const {
   const float* from = dy + image * planes_.out_channels * planes_.size + position;
   float* to = dx + image * planes_.in_channels * planes_.size + position;
   constexpr int64_t kCacheLine = 16;
@@ -57,7 +57,7 @@ void FlatInputGrad::expect(const float* dy, float* dx, int64_t image, int64_t po
   }
 }
 
-void FlatInputGrad::runLines(const float* dy, float* dx, const FlatPlanes::Run& run) const {
+void PlaneInputGrad::runLines(const float* dy, float* dx, const PlaneLines::Run& run) const {
   const float* from = dy + run.image * planes_.out_channels * planes_.size;
   float* to = dx + run.image * planes_.in_channels * planes_.size;
   const int64_t end = run.position + run.count;
@@ -74,12 +74,12 @@ void FlatInputGrad::runLines(const float* dy, float* dx, const FlatPlanes::Run& 
   }
 }
 
-void FlatInputGrad::runLeft(const float* dy, float* dx, int64_t tile, int worker) const {
+void PlaneInputGrad::runLeft(const float* dy, float* dx, int64_t tile, int worker) const {
   float* gathered = gathered_.of(worker);
   float* results = results_.of(worker);
   planes_.gather(dy, planes_.out_channels, tile, gathered);
   multiply(gathered, kLine, 1, kLine, results, kLine);
-  planes_.forEachRun(tile, [&](const FlatPlanes::Run& run, int64_t at) {
+  planes_.forEachRun(tile, [&](const PlaneLines::Run& run, int64_t at) {
     float* to = dx + run.image * planes_.in_channels * planes_.size + run.position;
     for (int64_t c = 0; c < planes_.in_channels; ++c) {
       std::copy_n(results + c * kLine + at, run.count, to + c * planes_.size);
@@ -87,17 +87,17 @@ void FlatInputGrad::runLeft(const float* dy, float* dx, int64_t tile, int worker
   });
 }
 
-size_t flatInputGradWorkspace(const ConvShape& shape, int threads) {
+size_t planeInputGradWorkspace(const ConvShape& shape, int threads) {
   Workspace memory(nullptr);
-  FlatInputGrad(FlatPlanes(shape), threads, memory);
+  PlaneInputGrad(PlaneLines(shape), threads, memory);
   return memory.used();
 }
 
-void flatInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
-                   std::byte* workspace, ThreadPool& pool) {
-  const FlatPlanes planes(shape);
+void planeInputGrad(const ConvShape& shape, const float* dy, const float* w, float* dx,
+                    std::byte* workspace, ThreadPool& pool) {
+  const PlaneLines planes(shape);
   Workspace memory(workspace);
-  const FlatInputGrad grad(planes, pool.threads(), memory);
+  const PlaneInputGrad grad(planes, pool.threads(), memory);
   grad.setWeights(w);
   pool.run(planes.tiles(), [&](int64_t tile, int worker) { grad.run(dy, dx, tile, worker); });
 }
