@@ -24,7 +24,7 @@ cp -r /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/
 quietly "$root.log" chroot "$root" update-ca-certificates
 rm "$root.log"
 
-project=/root/simaqat
+project=/srv/simaqat
 mkdir "$root$project"
 git archive HEAD | tar -x -C "$root$project"
 
