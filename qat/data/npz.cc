@@ -54,32 +54,50 @@ class Member : public ByteStream {
   archive* opened_;
 };
 
+const std::string kSuffix = ".npy";
+
+// The next member's name; false at the end.
+bool nextMember(const std::string& path, archive* opened, std::string& name) {
+  archive_entry* entry = nullptr;
+  const int code = archive_read_next_header(opened, &entry);
+  if (code == ARCHIVE_EOF) return false;
+  if (code != ARCHIVE_OK && code != ARCHIVE_WARN) throw damaged(path, opened);
+  const char* entry_name = archive_entry_pathname(entry);
+  name = entry_name ? entry_name : "";
+  return true;
+}
+
+// The array's name, of its member's.
+std::string keyOf(const std::string& name) {
+  const size_t stem = name.size() < kSuffix.size() ? 0 : name.size() - kSuffix.size();
+  return name.substr(stem) == kSuffix ? name.substr(0, stem) : name;
+}
+
 }  // namespace
 
 Tensor readNpz(const std::string& path, const std::string& key) {
   constexpr size_t kKeysShown = 20;
   const Archive opened = openArchive(path);
   std::vector<std::string> keys;
-  for (;;) {
-    archive_entry* entry = nullptr;
-    const int code = archive_read_next_header(opened.get(), &entry);
-    if (code == ARCHIVE_EOF) break;
-    if (code != ARCHIVE_OK && code != ARCHIVE_WARN) throw damaged(path, opened.get());
-    const char* entry_name = archive_entry_pathname(entry);
-    const std::string name = entry_name ? entry_name : "";
-    if (!key.empty() && name == key + ".npy") {
+  for (std::string name; nextMember(path, opened.get(), name);) {
+    if (!key.empty() && name == key + kSuffix) {
       Member member(path + "#" + key, opened.get());
       return readNpy(member);
     }
-    const size_t stem = name.size() < 4 ? 0 : name.size() - 4;
-    if (keys.size() < kKeysShown)
-      keys.push_back(name.substr(stem) == ".npy" ? name.substr(0, stem) : name);
+    if (keys.size() < kKeysShown) keys.push_back(keyOf(name));
   }
   if (key.empty()) {
     throw inputError("{}: is a .npz: name an array of it, as {}#key; it has {}", path, path,
                      joined(keys));
   }
   throw inputError("{}: has no array '{}'; it has {}", path, key, joined(keys));
+}
+
+std::vector<std::string> npzKeys(const std::string& path) {
+  const Archive opened = openArchive(path);
+  std::vector<std::string> keys;
+  for (std::string name; nextMember(path, opened.get(), name);) keys.push_back(keyOf(name));
+  return keys;
 }
 
 }  // namespace simaqat
