@@ -32,7 +32,10 @@ bool multipliesStoredWeight(const Node* node) {
 class SoftmaxFinder {
  public:
   SoftmaxFinder(const Graph& graph, const std::unordered_set<const Node*>& approximated)
-      : graph_(graph), approximated_(approximated), taken_(approximated) {
+      : graph_(graph),
+        approximated_(approximated),
+        stored_(storedValues(graph)),
+        taken_(approximated) {
     for (const Function& function : functionsOf(graph)) {
       const auto& nodes = function.nodes;
       if (!std::all_of(nodes.begin(), nodes.end(),
@@ -54,7 +57,7 @@ class SoftmaxFinder {
  private:
   // Made of stored values, inputs and shapes by elementwise operators and movements alone.
   bool isMaskLike(const Value* value) const {
-    return value == nullptr || isStored(value) || value->producer() == nullptr ||
+    return value == nullptr || stored_.count(value) != 0 || value->producer() == nullptr ||
            mask_like_.count(value) != 0;
   }
 
@@ -118,6 +121,7 @@ class SoftmaxFinder {
 
   const Graph& graph_;
   const std::unordered_set<const Node*>& approximated_;
+  const std::unordered_set<const Value*> stored_;
   std::unordered_set<const Node*> taken_;  // by other functions
   std::unordered_set<const Value*> mask_like_;
   std::unordered_map<const Node*, const Node*> inside_;

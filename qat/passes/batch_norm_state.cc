@@ -7,6 +7,7 @@
 
 #include "qat/ir/op.h"
 #include "qat/ops/shared/batch_norm_attributes.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -63,7 +64,12 @@ int separateBatchNormState(Graph& graph) {
       Value* given = node->input(slot + 1);
       auto* root = const_cast<Value*>(key[slot]);
       if (root->variable == nullptr && !root->isConstant()) {
-        node->fail("input {}: expected an initializer, got '{}'", slot + 1, root->name());
+        // What is computed from parameters is no state.
+        if (isStored(root)) continue;
+        node->fail(
+            "input {}: '{}' is computed from the data; expected an initializer, or what "
+            "is computed from parameters",
+            slot + 1, root->name());
       }
       const auto [holder, first] = owner.emplace(root, claim);
       Value* own = root;
@@ -137,8 +143,7 @@ void train(Graph& graph, Node* node) {
       if (use.node != replacement && isBatchNorm(*use.node)) use.node->setInput(use.index, after);
     }
     auto* root = const_cast<Value*>(rootOf(before));
-    SIMAQAT_CHECK(root->variable != nullptr, "{}", root->name());
-    root->variable->next = after;
+    if (root->variable != nullptr) root->variable->next = after;
   }
 }
 

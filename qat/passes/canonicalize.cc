@@ -14,6 +14,7 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   int copied = 0;
   BatchNormDecision decision;
   runPass(graph, "narrow-double", narrowDouble);
+  runPass(graph, "standardized-weights", standardizedWeights);
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);

@@ -14,4 +14,8 @@ void stableLogarithms(Graph& graph);
 // a draw of 0 or 1 over the probability of 1.
 void dropPaths(Graph& graph);
 
+// Weight standardization, written as a BatchNormalization in training mode whose input is a weight:
+// its statistics are the weight's own, in evaluation too. It becomes an InstanceNormalization.
+void standardizedWeights(Graph& graph);
+
 }  // namespace simaqat

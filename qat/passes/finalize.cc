@@ -9,6 +9,7 @@
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/simplify.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -88,7 +89,9 @@ class ActivationLowering {
     const Quantizer* quantizer = node->output()->quantizer;
     SIMAQAT_CHECK(quantizer != nullptr, "{}", node->describe());
     const Codes codes = codesOf(quantizer);
-    Value* value = withoutRedundantActivation(node->input(0), *quantizer);
+    Value* value = isStored(node->input(0))
+                       ? asConstant(node->input(0))
+                       : withoutRedundantActivation(node->input(0), *quantizer);
     // What a Concat joins for this quantizer alone is quantized with it before, too.
     Node* producer = value->producer();
     if (producer != nullptr && producer->op().quantization.output == OutputQuantization::kConcat) {
@@ -157,6 +160,11 @@ class ActivationLowering {
     }
     result->quantizer = value->quantizer;
     return result;
+  }
+
+  Value* asConstant(Value* stored) {
+    if (stored->isConstant()) return stored;
+    return graph_.addConstant(stored->name() + "/stored", storedTensor(graph_, stored));
   }
 
   // A stored operand ships as its codes.

@@ -17,11 +17,10 @@ struct Affine {
   std::vector<double> offset;
 };
 
-Affine affineOf(const Node& batch_norm) {
+Affine affineOf(const Graph& graph, const Node& batch_norm) {
   const double epsilon = batch_norm.attributes<ops::BatchNormAttributes>().epsilon;
   const auto read = [&](size_t i) {
-    if (!batch_norm.input(i)->isConstant()) batch_norm.fail("input {} is not stored", i);
-    return batch_norm.input(i)->constant.toVector<double>();
+    return storedTensor(graph, batch_norm.input(i)).toVector<double>();
   };
   const std::vector<double> gamma = read(1);
   const std::vector<double> beta = read(2);
@@ -159,7 +158,7 @@ FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted,
   const WeightLayout layout(weight.dims(), node.op().quantization.weight_axis(node), groups);
   const auto channels = static_cast<size_t>(layout.channels);
   Affine affine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
-  if (batch_norm != nullptr) affine = affineOf(*batch_norm);
+  if (batch_norm != nullptr) affine = affineOf(graph, *batch_norm);
   foldNode(graph, node, affine);
   // One scale that other than folded weights were trained with is one for each channel once folded.
   const bool shares_scale =
@@ -190,7 +189,7 @@ bool becomesDepthwise(const Graph& graph, const Node& node) {
 }
 
 FoldedWeight foldBatchNorm(const Graph& graph, const Node& batch_norm) {
-  const Affine affine = affineOf(batch_norm);
+  const Affine affine = affineOf(graph, batch_norm);
   std::vector<int64_t> dims(batch_norm.input(0)->type.rank(), 1);
   dims[0] = static_cast<int64_t>(affine.factor.size());
   Tensor ones(ElementType::kFloat, dims);

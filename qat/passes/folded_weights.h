@@ -22,10 +22,9 @@ struct FoldedWeight {
 };
 
 // With the BatchNormalization `batch_norm` folded in, where it is not null. All that is folded is
-// constant. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones
-// or input and weight have 16 bits both. An Error names a node whose bias
-// is not one stored number for each channel, and a BatchNormalization whose parameters are
-// computed.
+// stored. A bias ships as INT32 behind a quantized input, unless the recipe asked for float ones
+// or input and weight have 16 bits both. An Error names a node whose bias is not one stored number
+// for each channel.
 FoldedWeight foldWeight(const Graph& graph, const WeightedNode& weighted, const Node* batch_norm);
 
 // Whether what the node adds is stored, and one number for each output channel or for all: Gemm's C

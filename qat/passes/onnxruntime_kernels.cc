@@ -198,7 +198,7 @@ bool hasIntegerKernel(const Node& node) {
 }
 
 bool wantsQuantizedOperands(const Node& node) {
-  static const Names kOperators = {"Add", "Concat", "Mul", "Where"};
+  static const Names kOperators = {"Add", "Concat", "Gemm", "MatMul", "Mul", "Where"};
   return isOneOf(node, kOperators);
 }
 

@@ -39,7 +39,7 @@ bool isFusedActivation(const Graph& graph, const Node& node) {
 
 class FunctionFinder {
  public:
-  explicit FunctionFinder(const Graph& graph) : graph_(graph) {}
+  explicit FunctionFinder(const Graph& graph) : graph_(graph), stored_(storedValues(graph)) {}
 
   std::vector<Function> run() {
     // A value that something outside sees starts a function of its own, which may change what its
@@ -90,6 +90,8 @@ class FunctionFinder {
     return root;
   }
 
+  bool isStored(const Value* value) const { return stored_.count(value) != 0; }
+
   const Value* rootOfValue(const Value* value) const {
     const auto root = roots_.find(value);
     return root == roots_.end() || exits_.count(value) != 0 ? value : root->second;
@@ -125,6 +127,7 @@ class FunctionFinder {
   }
 
   const Graph& graph_;
+  const std::unordered_set<const Value*> stored_;
   std::unordered_map<const Value*, const Value*> roots_;
   std::set<const Value*> exits_;
   std::set<const Value*> normalized_;  // results that a reduction has gone into

@@ -45,6 +45,8 @@ class Scaffolder {
         options_(options),
         policy_(policy),
         approximated_(approximatedFunctions(graph, options.approximations)),
+        stored_(storedValues(graph)),
+        without_data_(valuesWithoutData(graph)),
         inside_(insideFunctions(graph)) {
     std::unordered_set<const Node*> approximated;
     for (const ApproximatedFunction& function : approximated_) {
@@ -112,15 +114,18 @@ class Scaffolder {
 
   void place(Node* node) {
     PlacementEntry entry{node->name(), node->opType(), "", "", "", ""};
+    if (stored_.count(node->output()) != 0) {
+      entry.reason = "computed from parameters";
+      entries_.push_back(std::move(entry));
+      return;
+    }
     const bool is_wanted = policy_.wantsOutput(*node);
     if (policy_.wantsWeight(*node) && !isWeightInFloat(*node)) entry.weight = quantizeWeight(node);
     if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
-    if (entry.weight.empty()) entry.weight = reasonForFloatWeight(*node);
     if (!is_wanted) policy_.noteActivation({node});
     if (!is_wanted && node->op().qualifiedName() == "BatchNormalization") leaveInFloat(*node);
-    if (is_wanted && inside_.count(node) == 0 && wantsQuantizedOperands(*node)) {
-      quantizeOperands(node);
-    }
+    if (is_wanted && inside_.count(node) == 0) quantizeOperands(node);
+    if (entry.weight.empty()) entry.weight = reasonForFloatWeight(*node);
     Value* value = node->output();
     if (value->type.element != ElementType::kFloat) {
       entry.reason = elementTypeName(value->type.element);
@@ -136,6 +141,12 @@ class Scaffolder {
     entries_.push_back(std::move(entry));
   }
 
+  // What a quantizer for weights or stored operands may stand behind.
+  static bool isQuantizable(const Value* value) {
+    return value != nullptr && value->type.element == ElementType::kFloat &&
+           value->type.isStatic() && isStored(value);
+  }
+
   bool isWeightInFloat(const Node& node) const {
     return staysInFloat(policy_.weight(node)) && !hasIntegerKernel(node);
   }
@@ -144,7 +155,7 @@ class Scaffolder {
     const QuantizationTraits& traits = node.op().quantization;
     if (traits.weight_input < 0) return "";
     const Value* weight = node.input(static_cast<size_t>(traits.weight_input));
-    if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
+    if (!isQuantizable(weight)) return "";
     if (!policy_.wantsWeight(node)) return "- off by the recipe";
     if (!hasBiasByChannel(node)) return "- its bias is not one stored number a channel";
     if (isWeightInFloat(node)) return "- ONNX Runtime uses it in float";
@@ -195,6 +206,7 @@ class Scaffolder {
       case OutputQuantization::kTransparent:
         return "passes its input on";
       case OutputQuantization::kShares:
+        quantizeMovedParameter(node);
         for (Value* moved : node->outputs()) moved->quantizer = node->input(0)->quantizer;
         return value->quantizer == nullptr ? "its input is float" : "shares its input's";
       case OutputQuantization::kComputes:
@@ -375,7 +387,7 @@ class Scaffolder {
     if (weight != nullptr && weight->quantizer != nullptr && weight->quantizer->spec.is_weight) {
       return weight->quantizer->spec.toString();
     }
-    if (!isStored(weight) || weight->type.element != ElementType::kFloat) return "";
+    if (!isQuantizable(weight)) return "";
     const std::optional<QuantizerSpec> spec = weightSpec(*node);
     return spec ? specOf(quantizeValue(weight, *spec, std::nullopt, node)) : "";
   }
@@ -421,24 +433,66 @@ class Scaffolder {
 
   // Stored operands beside quantized values, with the same width.
   void quantizeOperands(Node* node) {
+    if (!wantsQuantizedOperands(*node)) return;
     const Value* quantized = nullptr;
     for (const Value* input : node->inputs()) {
-      if (input != nullptr && input->quantizer != nullptr) quantized = input;
+      const bool is_activation =
+          input != nullptr && input->quantizer != nullptr && !input->quantizer->spec.is_weight;
+      if (is_activation) quantized = input;
     }
     if (quantized == nullptr) return;
+    const QuantizerSpec spec = operandSpec(quantized->quantizer->spec);
+    const QuantizationTraits& traits = node->op().quantization;
+    for (size_t i = 0; i < node->inputCount(); ++i) {
+      const int index = static_cast<int>(i);
+      // A layer's weight has a quantizer of its own, or stays float.
+      if (index == traits.bias_input) continue;
+      if (index == traits.weight_input && traits.weight_axis(*node) >= 0) continue;
+      if (index == traits.weight_input && !policy_.wantsWeight(*node)) continue;
+      const Value* operand = node->input(i);
+      if (!isQuantizable(operand) || operand->quantizer != nullptr) continue;
+      if (isFinite(operand)) quantizeOperand(node, i, spec);
+    }
+  }
+
+  // A parameter that is repeated over the batch, or of which the data's shape says which part is
+  // taken, is quantized as it is stored: its codes are what is moved.
+  void quantizeMovedParameter(Node* node) {
+    const auto& inputs = node->inputs();
+    const bool is_moved = isQuantizable(inputs[0]) && inputs[0]->quantizer == nullptr &&
+                          std::all_of(inputs.begin(), inputs.end(), [&](const Value* v) {
+                            return v == nullptr || without_data_.count(v) != 0;
+                          });
+    if (!is_moved || !feedsQuantizedOperand(*node) || !isFinite(inputs[0])) return;
+    quantizeOperand(node, 0,
+                    operandSpec(activationSpec(policy_.activation(*node), node->describe())));
+  }
+
+  // Whether an integer kernel takes what the node moves, as it is or moved again.
+  bool feedsQuantizedOperand(const Node& mover) const {
+    const auto takes = [&](const Use& use) {
+      const Node& user = *use.node;
+      if (inside_.count(&user) != 0 || !policy_.wantsOutput(user)) return false;
+      if (sharesQuantizer(user) && use.index == 0) return feedsQuantizedOperand(user);
+      const bool is_operand = (use.index == 0 || wantsQuantizedOperands(user)) &&
+                              static_cast<int>(use.index) != user.op().quantization.bias_input;
+      return is_operand && hasIntegerKernel(user);
+    };
+    const auto& outputs = mover.outputs();
+    return std::any_of(outputs.begin(), outputs.end(), [&](const Value* value) {
+      return std::any_of(value->uses().begin(), value->uses().end(), takes);
+    });
+  }
+
+  // As the activation beside it.
+  static QuantizerSpec operandSpec(const QuantizerSpec& activation) {
     QuantizerSpec spec = activationQuantizer();
-    spec.qmin = quantized->quantizer->spec.qmin;
-    spec.qmax = quantized->quantizer->spec.qmax;
-    spec.symmetric = quantized->quantizer->spec.symmetric;
+    spec.qmin = activation.qmin;
+    spec.qmax = activation.qmax;
+    spec.symmetric = activation.symmetric;
     spec.is_weight = true;
     spec.observer = "tensor_range";
-    for (size_t i = 0; i < node->inputCount(); ++i) {
-      Value* operand = node->input(i);
-      const bool is_float = operand != nullptr && operand->type.element == ElementType::kFloat;
-      if (!is_float || operand->quantizer != nullptr || !isStored(operand)) continue;
-      if (!isFinite(operand)) continue;
-      quantizeOperand(node, i, spec);
-    }
+    return spec;
   }
 
   void quantizeOperand(Node* node, size_t index, const QuantizerSpec& spec) {
@@ -454,6 +508,8 @@ class Scaffolder {
   const ScaffoldOptions& options_;
   QuantizerPolicy& policy_;
   const std::vector<ApproximatedFunction> approximated_;
+  const std::unordered_set<const Value*> stored_;
+  const std::unordered_set<const Value*> without_data_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
   std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes
   std::unordered_map<const Value*, Quantizer*> quantized_;

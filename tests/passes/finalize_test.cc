@@ -59,7 +59,7 @@ std::string batchNorm(const std::string& gamma, const std::string& beta) {
 // Folding a bias takes one number for each channel.
 TEST_CASE("a weight whose node adds something else stays float") {
   for (const std::string addend :
-       {"weight %c : float[4, 3] = [...]", "weight %b : float[3] = [...]\n %c = Abs(%b)",
+       {"weight %c : float[4, 3] = [...]", "input %b : float[3]\n %c = Abs(%b)",
         "input %c : float[4, 3]"}) {
     INFO(addend);
     const Graph graph = finalized("input %x : float[4, 5]\n" + addend + R"(
@@ -67,6 +67,7 @@ TEST_CASE("a weight whose node adds something else stays float") {
       %y = Gemm(%x, %w, %c)
       output y = %y)");
     CHECK(graph.findValue("w")->constant.type() == ElementType::kFloat);
+    CHECK(graph.findValue("w/quantized") == nullptr);
   }
   const Graph graph = finalized(R"(
     input %x : float[4, 5]
