@@ -14,8 +14,11 @@
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/onnx/broadcast.h"
+#include "qat/onnx/control_flow.h"
 #include "qat/onnx/convert.h"
 #include "qat/onnx/inline.h"
+#include "qat/onnx/known_values.h"
+#include "qat/onnx/sequences.h"
 
 namespace simaqat {
 namespace {
@@ -44,7 +47,14 @@ class Importer {
       : model_(model),
         folder_(std::move(folder)),
         graph_(registry),
-        inliner_(model, registry) {}
+        inliner_(model, registry),
+        known_values_(graph_),
+        control_flow_({[this](const std::string& name) { return isTaken(name); },
+                       [this](const std::string& name) { return knownValue(name); },
+                       [this](const std::string& name) { return lookUp(name, "input")->type; },
+                       [this](onnx::GraphProto& body, int opset) { addBody(body, opset); }}),
+        sequences_({[this](const std::string& name) { return knownValue(name); },
+                    [this](const std::string& name) { return lookUp(name, "input")->type; }}) {}
 
   Graph run() {
     const std::vector<OpsetNode> nodes = inliner_.run(model_.graph().node(), readOpset());
@@ -55,6 +65,10 @@ class Importer {
     addInputs();
     for (const OpsetNode& node : nodes) addNode(node);
     for (const onnx::ValueInfoProto& output : model_.graph().output()) {
+      if (sequences_.isSequence(output.name())) {
+        throw inputError("graph output '{}' is a sequence; only tensors are supported",
+                         output.name());
+      }
       graph_.outputs.push_back({output.name(), lookUp(output.name(), "graph output")});
     }
     return std::move(graph_);
@@ -70,17 +84,14 @@ class Importer {
     return opset;
   }
 
-  // Constant and If are no operators of the graph: they are resolved here.
-  bool isKnown(const std::string& name) const {
-    return name == "Constant" || name == "If" || graph_.registry().find(name) != nullptr;
-  }
-
   // All that is missing is said at once.
   void checkOperators(const std::vector<OpsetNode>& nodes) const {
     std::vector<std::string> missing;
     for (const auto& [node, opset] : nodes) {
       const std::string name = qualifiedName(node);
-      if (!isKnown(name)) missing.push_back(fmt::format("{} '{}'", name, displayName(node)));
+      if (!isSupported(name, graph_.registry())) {
+        missing.push_back(fmt::format("{} '{}'", name, displayName(node)));
+      }
     }
     if (!missing.empty()) {
       throw inputError("{} of {} nodes have operators that are not supported: {}", missing.size(),
@@ -139,6 +150,9 @@ class Importer {
 
   Value* lookUp(const std::string& name, const std::string& user) const {
     Value* value = graph_.findValue(name);
+    if (sequences_.isSequence(name)) {
+      throw inputError("{} '{}' is a sequence; expected a tensor", user, name);
+    }
     if (value == nullptr) throw inputError("{} '{}' is not defined by anything", user, name);
     return value;
   }
@@ -150,62 +164,33 @@ class Importer {
     node.domain = isStandardDomain(proto.domain()) ? "" : proto.domain();
     node.name = displayName(proto);
     try {
-      if (node.op_type == "If" && node.domain.empty()) return addBranch(from);
+      if (ControlFlow::isOperator(qualifiedName(proto))) return control_flow_.add(from);
+      if (sequences_.concerns(proto)) {
+        for (const OpsetNode& lowered : sequences_.lower(from)) addNode(lowered);
+        return;
+      }
       node.attributes = toAttributes(proto, folder_);
       if (node.op_type == "Constant" && node.domain.empty()) return addConstant(node, proto);
       convert(node, from);
     } catch (const Error& error) {
       const std::string culprit = fmt::format("{} '{}'", qualifiedName(proto), node.name);
-      if (std::string(error.what()).rfind(culprit, 0) == 0 || node.op_type == "If") throw;
+      if (std::string(error.what()).rfind(culprit, 0) == 0) throw;
       throw inputError("{}: {}", culprit, error.what());
     }
   }
 
-  // The value where it follows from constants and static shapes alone, else an undefined tensor.
-  Tensor knownValue(const Value* value) const {
-    if (value->isConstant() || value->producer() == nullptr) return value->constant;
-    const Node& node = *value->producer();
-    if (node.op().random || node.inputCount() == 0) return Tensor();
-    const bool of_shape = node.opType() == "Shape" && node.input(0)->type.isStatic();
-    std::vector<Tensor> inputs;
-    for (const Value* input : node.inputs()) {
-      if (input == nullptr) {
-        inputs.emplace_back();
-        continue;
-      }
-      inputs.push_back(of_shape ? Tensor(input->type.element, input->type.dims())
-                                : knownValue(input));
-      if (!inputs.back().defined()) return Tensor();
-    }
-    ThreadPool pool(1);
-    return evaluateOnHost(graph_, node, inputs, pool)[value->outputIndex()];
+  bool isTaken(const std::string& name) const {
+    return graph_.findValue(name) != nullptr || sequences_.isSequence(name);
   }
 
-  // An If whose condition is known is the branch that it takes.
-  void addBranch(const OpsetNode& from) {
-    const onnx::NodeProto& proto = from.proto;
-    const std::string culprit = fmt::format("If '{}'", displayName(proto));
-    if (proto.input_size() != 1) throw inputError("{}: expected a condition", culprit);
-    const Tensor condition = knownValue(lookUp(proto.input(0), "input"));
-    if (!condition.defined() || condition.size() != 1) {
-      throw inputError("{}: the condition '{}' depends on data; only a constant one is supported",
-                       culprit, proto.input(0));
-    }
-    const std::string name =
-        condition.toVector<int64_t>()[0] != 0 ? "then_branch" : "else_branch";
-    for (const onnx::AttributeProto& attribute : proto.attribute()) {
-      if (attribute.name() != name || !attribute.has_g()) continue;
-      onnx::GraphProto branch =
-          inlineBranch(proto, attribute.g(), [&](const std::string& inside) {
-            return graph_.findValue(inside) != nullptr;
-          });
-      const std::vector<OpsetNode> nodes = inliner_.run(branch.node(), from.opset);
-      checkOperators(nodes);
-      addInitializers(branch, stateRoles(nodes));
-      for (const OpsetNode& node : nodes) addNode(node);
-      return;
-    }
-    throw inputError("{}: attribute '{}' is missing", culprit, name);
+  Tensor knownValue(const std::string& name) { return known_values_.find(lookUp(name, "input")); }
+
+  // The nodes and initializers of a body that stands in the graph itself.
+  void addBody(onnx::GraphProto& body, int opset) {
+    const std::vector<OpsetNode> nodes = inliner_.run(body.node(), opset);
+    checkOperators(nodes);
+    addInitializers(body, stateRoles(nodes));
+    for (const OpsetNode& node : nodes) addNode(node);
   }
 
   void addConstant(const PortableNode& node, const onnx::NodeProto& proto) {
@@ -296,9 +281,17 @@ class Importer {
   const std::string folder_;
   Graph graph_;
   const FunctionInliner inliner_;
+  KnownValues known_values_;
+  ControlFlow control_flow_;
+  Sequences sequences_;
 };
 
 }  // namespace
+
+bool isSupported(const std::string& qualified_name, const OpRegistry& registry) {
+  return qualified_name == "Constant" || ControlFlow::isOperator(qualified_name) ||
+         Sequences::isOperator(qualified_name) || registry.find(qualified_name) != nullptr;
+}
 
 Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
                        const OpRegistry& registry) {

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "qat/base/error.h"
+#include "qat/onnx/make_node.h"
 
 namespace simaqat::onnx_format {
 namespace {
@@ -118,16 +118,6 @@ int opsetOf(const onnx::FunctionProto& function, int otherwise) {
   return otherwise;
 }
 
-// A body may give one value under two names, or one from outside.
-onnx::NodeProto identity(const std::string& from, const std::string& to) {
-  onnx::NodeProto node;
-  node.set_op_type("Identity");
-  node.set_name(to);
-  node.add_input(from);
-  node.add_output(to);
-  return node;
-}
-
 }  // namespace
 
 std::string qualifiedName(const onnx::NodeProto& node) {
@@ -204,31 +194,37 @@ void FunctionInliner::add(const onnx::NodeProto& node, int opset, Calls& calls,
   for (onnx::NodeProto& last : identities) result.push_back({std::move(last), own_opset});
 }
 
-onnx::GraphProto inlineBranch(const onnx::NodeProto& node, const onnx::GraphProto& branch,
-                              const std::function<bool(const std::string&)>& taken) {
-  if (branch.output_size() != node.output_size()) {
-    throw inputError("expected {} outputs of the branch, got {}", node.output_size(),
-                     branch.output_size());
+const onnx::GraphProto& bodyOf(const onnx::NodeProto& node, const std::string& name) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == name && attribute.has_g()) return attribute.g();
   }
-  std::set<std::string> own;
-  for (const auto& tensor : branch.initializer()) own.insert(tensor.name());
-  for (const auto& inside : branch.node())
-    own.insert(inside.output().begin(), inside.output().end());
+  throw inputError("attribute '{}' is missing", name);
+}
+
+onnx::GraphProto inlineBody(const onnx::GraphProto& body, BodyNames names,
+                            const std::string& prefix,
+                            const std::function<bool(const std::string&)>& taken) {
+  // Whether a name that the body defines takes the prefix.
+  const auto own = [&](const std::string& name) {
+    if (name.empty() || names.count(name) != 0 || !taken(name)) return false;
+    names[name] = prefix + "/" + name;
+    return true;
+  };
+  for (const auto& tensor : body.initializer()) own(tensor.name());
+  std::vector<bool> prefixed;
+  for (const auto& node : body.node()) {
+    prefixed.push_back(false);
+    for (const std::string& output : node.output())
+      prefixed.back() = own(output) || prefixed.back();
+  }
   Scope scope;
-  std::vector<onnx::NodeProto> identities;
-  for (int i = 0; i < node.output_size(); ++i) {
-    const std::string& inside = branch.output(i).name();
-    if (own.count(inside) != 0 && !scope.has(inside)) {
-      scope.rename(inside, node.output(i));
-    } else {
-      identities.push_back(identity(scope.name(inside), node.output(i)));
-    }
+  for (const auto& [inside, outside] : names) scope.rename(inside, outside);
+  onnx::GraphProto result = scope.apply(body);
+  for (int i = 0; i < result.node_size(); ++i) {
+    onnx::NodeProto& node = *result.mutable_node(i);
+    // Nodes of one name would draw the same random numbers.
+    if (prefixed[static_cast<size_t>(i)]) node.set_name(prefix + "/" + displayName(body.node(i)));
   }
-  for (const std::string& name : own) {
-    if (!scope.has(name) && taken(name)) scope.rename(name, node.output(0) + "/" + name);
-  }
-  onnx::GraphProto result = scope.apply(branch);
-  for (onnx::NodeProto& last : identities) *result.add_node() = std::move(last);
   return result;
 }
 

@@ -1,9 +1,11 @@
-// Model-local functions and the branches of If, put in place of the nodes that stand for them.
+// Model-local functions and the bodies of If, Loop and Scan, put in place of the nodes that stand
+// for them.
 #pragma once
 
 #include <onnx/onnx_pb.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -48,9 +50,16 @@ class FunctionInliner {
   const OpRegistry& registry_;
 };
 
-// The nodes and initializers of a branch of `node`, an If, giving the names that its outputs have.
-// A name of the branch that is `taken` outside takes the node's first output in front.
-onnx::GraphProto inlineBranch(const onnx::NodeProto& node, const onnx::GraphProto& branch,
-                              const std::function<bool(const std::string&)>& taken);
+// The attribute `name` of an If, Loop or Scan; an input Error where it is missing.
+const onnx::GraphProto& bodyOf(const onnx::NodeProto& node, const std::string& name);
+
+// The names that a body's values have in the graph around it.
+using BodyNames = std::map<std::string, std::string>;
+
+// The nodes and initializers of a body, its outputs too, under the names they have outside: as
+// `names` has it, else their own; a name that is `taken` outside takes `prefix` in front.
+onnx::GraphProto inlineBody(const onnx::GraphProto& body, BodyNames names,
+                            const std::string& prefix,
+                            const std::function<bool(const std::string&)>& taken);
 
 }  // namespace simaqat::onnx_format

@@ -38,6 +38,21 @@ bool computes(const Value* value) {
          outputOf(*value->producer()) == OutputQuantization::kComputes;
 }
 
+// The nodes whose results follow from constants and shapes: numbers once those are bound, no data.
+std::unordered_set<const Node*> shapeArithmetic(const Graph& graph) {
+  std::unordered_set<const Node*> known;
+  for (const auto& node : graph.nodes()) {
+    const std::string name = node->op().qualifiedName();
+    const auto is_known = [&](const Value* v) {
+      return v == nullptr || v->isConstant() || known.count(v->producer()) != 0;
+    };
+    const bool follows = node->inputCount() > 0 && !node->op().random &&
+                         std::all_of(node->inputs().begin(), node->inputs().end(), is_known);
+    if (name == "Shape" || name == "Size" || follows) known.insert(node.get());
+  }
+  return known;
+}
+
 class Scaffolder {
  public:
   Scaffolder(Graph& graph, const ScaffoldOptions& options, QuantizerPolicy& policy)
@@ -47,7 +62,8 @@ class Scaffolder {
         approximated_(approximatedFunctions(graph, options.approximations)),
         stored_(storedValues(graph)),
         without_data_(valuesWithoutData(graph)),
-        inside_(insideFunctions(graph)) {
+        inside_(insideFunctions(graph)),
+        shape_arithmetic_(shapeArithmetic(graph)) {
     std::unordered_set<const Node*> approximated;
     for (const ApproximatedFunction& function : approximated_) {
       approximated.insert(function.nodes.begin(), function.nodes.end());
@@ -200,6 +216,7 @@ class Scaffolder {
     if (const auto inside = inside_.find(node); inside != inside_.end()) {
       return partOf(*inside->second);
     }
+    if (shape_arithmetic_.count(node) != 0) return "follows from shapes";
     switch (output) {
       case OutputQuantization::kNever:
         return "stays float";
@@ -511,6 +528,7 @@ class Scaffolder {
   const std::unordered_set<const Value*> stored_;
   const std::unordered_set<const Value*> without_data_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
+  const std::unordered_set<const Node*> shape_arithmetic_;
   std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::unordered_map<const Value*, Value*> operands_;  // behind their quantizers

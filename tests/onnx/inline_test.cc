@@ -138,6 +138,23 @@ onnx::NodeProto* addIf(onnx::ModelProto& model, const std::string& condition,
   return node;
 }
 
+onnx::AttributeProto integerAttribute(const std::string& name, int64_t value) {
+  onnx::AttributeProto attribute;
+  attribute.set_name(name);
+  attribute.set_type(onnx::AttributeProto::INT);
+  attribute.set_i(value);
+  return attribute;
+}
+
+void addIntegers(onnx::ModelProto& model, const std::string& name,
+                 const std::vector<int64_t>& values) {
+  onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(onnx::TensorProto::INT64);
+  tensor->add_dims(static_cast<int64_t>(values.size()));
+  for (const int64_t value : values) tensor->add_int64_data(value);
+}
+
 void addCondition(onnx::ModelProto& model, bool value) {
   onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
   tensor->set_name("condition");
@@ -245,13 +262,35 @@ TEST_CASE("a condition may follow from constants and shapes, and names of branch
 TEST_CASE("an If that depends on data is an error that names it") {
   onnx::ModelProto model = emptyModel();
   addNode(*model.mutable_graph(), "Cast", {"x"}, {"condition"});
-  onnx::AttributeProto* to = model.mutable_graph()->mutable_node(0)->add_attribute();
-  to->set_name("to");
-  to->set_type(onnx::AttributeProto::INT);
-  to->set_i(onnx::TensorProto::BOOL);
+  *model.mutable_graph()->mutable_node(0)->add_attribute() =
+      integerAttribute("to", onnx::TensorProto::BOOL);
   addIf(model, "condition", "y")->set_name("choice");
   CHECK_THROWS_WITH(import(model),
                     ContainsSubstring("If 'choice': the condition 'condition' depends on data"));
+}
+
+TEST_CASE("a condition that compares a known dimension beside an open one") {
+  onnx::ModelProto model = emptyModel();
+  auto* shape = model.mutable_graph()
+                    ->mutable_input(0)
+                    ->mutable_type()
+                    ->mutable_tensor_type()
+                    ->mutable_shape();
+  shape->add_dim()->set_dim_param("N");
+  addIntegers(model, "one", {1});
+  addIntegers(model, "two", {2});
+  addNode(*model.mutable_graph(), "Shape", {"x"}, {"shape"});
+  addNode(*model.mutable_graph(), "Concat", {"two", "shape"}, {"both"})
+      ->add_attribute()
+      ->CopyFrom(integerAttribute("axis", 0));
+  addNode(*model.mutable_graph(), "Gather", {"both", "one"}, {"dimension"});
+  addNode(*model.mutable_graph(), "Equal", {"dimension", "two"}, {"condition"});
+  addIf(model, "condition", "y");
+  CHECK(import(model).nodes().back()->opType() == "Add");
+  // The open one is not known.
+  model.mutable_graph()->mutable_node(2)->set_input(1, "two");
+  CHECK_THROWS_WITH(import(model),
+                    ContainsSubstring("If 'y': the condition 'condition' depends on"));
 }
 
 }  // namespace simaqat

@@ -30,7 +30,10 @@ and `//tests/ops:operators_document_test` fails where this file is out of date.
 - **Quantizer**: where one stands (docs/NUMERICS.md, "Where quantizers stand").
 - **Tests**: how many of ONNX's node tests of that operator alone pass. Those that do not are below.
 
-Constant, If with a constant condition, and model-local functions are resolved when a model is read.
+Resolved when a model is read: Constant; model-local functions; If, Loop and Scan where the condition
+or the number of iterations follows from constants and shapes; sequences (SequenceConstruct,
+SequenceEmpty, SequenceInsert, SequenceErase, SequenceAt, SequenceLength, SplitToSequence,
+ConcatFromSequence) where positions and lengths do.
 
 | Operator | Opsets | Forward | Gradient | Quantizer | Tests |
 |---|---|---|---|---|---|

@@ -480,6 +480,26 @@ TEST_CASE("stored operands beside quantized values have quantizers of their own"
   CHECK(producerOf(graph, "i").input(1)->name() == "one");
 }
 
+TEST_CASE("what follows from shapes has no quantizer, in float neither") {
+  Graph graph = parse(R"(
+    input %x : float[N, H]
+    constant %ones : float[2] = [1, 2]
+    %shape = Shape(%x)
+    %sizes = Cast(%shape) {to = 1}
+    %scaled = Mul(%sizes, %ones)
+    %back = Cast(%scaled) {to = 7}
+    %y = Expand(%x, %back)
+    output y = %y)");
+  CHECK(placement(graph) == unindented(R"(
+    x: uint8 per tensor
+    shape: (int64)
+    sizes: (follows from shapes)
+    scaled: (follows from shapes)
+    back: (int64)
+    y: (shares its input's)
+)"));
+}
+
 TEST_CASE("an infinity stays float") {
   Graph graph = parse(R"(
     input %x : float[N, 4]

@@ -1,0 +1,24 @@
+// ../shared/cases: sequences, Loop and If that are resolved when a model is read.
+#include "tests/cases/cases.h"
+#include "tests/catch.h"
+
+namespace simaqat::cases {
+namespace {
+
+TEST_CASE("sequences, loops and conditions that follow from shapes") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  for (const char* folder : {"split_to_sequence", "adaptive_pool_loop", "if_of_shapes"}) {
+    const Case c(folder);
+    onEveryIsa([&] {
+      checkStep(c);
+      // The flow of adaptive_pool_loop needs constants to stay constants in simaqat's files.
+      if (std::string(folder) == "adaptive_pool_loop") return;
+      FlowOptions options;
+      options.export_file = {"--opset", "18"};
+      checkFlow(c, 0.3, options);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace simaqat::cases
