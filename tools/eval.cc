@@ -4,6 +4,7 @@
 
 #include "qat/base/file.h"
 #include "qat/base/log.h"
+#include "qat/passes/simplify.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/metrics.h"
 #include "qat/train/teacher.h"
@@ -39,6 +40,7 @@ class EvalCommand : public Command {
   int run() override {
     Model model = loadModel(model_);
     for (const std::string& warning : model.warnings) logDebug("{}", warning);
+    warnOfRandomDraws(model.graph);
     const Manifest manifest = loadManifest(manifest_);
     options_.top1 = metric_ != "none";
     ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
@@ -67,6 +69,14 @@ class EvalCommand : public Command {
   }
 
  private:
+  void warnOfRandomDraws(const Graph& graph) const {
+    Graph evaluated = graph.clone();
+    specialize(evaluated, {Mode::kEvaluate});
+    for (const Node* node : randomDraws(evaluated)) {
+      logWarning("{}: {} draws random numbers that an output depends on", model_, node->describe());
+    }
+  }
+
   std::string model_;
   std::string manifest_;
   std::string loss_;

@@ -5,16 +5,13 @@
 
 #include "qat/base/log.h"
 #include "qat/onnx/check.h"
-#include "qat/passes/approximate.h"
-#include "qat/passes/pass.h"
+#include "qat/onnx/opset.h"
+#include "qat/passes/float_form.h"
 #include "qat/passes/simplify.h"
 #include "tools/command.h"
 
 namespace simaqat {
 namespace {
-
-constexpr int kLeastOpset = 13;
-constexpr int kMostOpset = 21;
 
 class ExportCommand : public Command {
  public:
@@ -30,7 +27,7 @@ class ExportCommand : public Command {
     set.add("MODEL", model_, "A finalized model; with --float one of any stage before").required();
     set.add("-o,--output", output_, "The file to write").required();
     set.add("--opset", opset_, "13 to 21; default 13, or the least the model needs")
-        .between(kLeastOpset, kMostOpset);
+        .between(kLeastExportOpset, kMostExportOpset);
     set.add("--input-names", input_names_, "Rename the inputs, by position").commaSeparated();
     set.add("--output-names", output_names_, "Rename the outputs, by position").commaSeparated();
     set.flag("--float", float_, "The FP32 evaluation form, without quantization");
@@ -49,41 +46,26 @@ class ExportCommand : public Command {
     renameInputs(graph);
     renameOutputs(graph);
     setStage(graph, Stage::kExported);
-    const int least = leastOpset(graph, kLeastOpset);
-    if (opset_ != 0 && opset_ < least) {
-      throw inputError("{}: needs opset {} at least", model_, least);
-    }
-    if (least > kMostOpset) {
-      throw inputError("{}: needs opset {}, and {} is the newest that is written", model_, least,
-                       kMostOpset);
-    }
-    const int opset = opset_ != 0 ? opset_ : least;
+    const NeededOpset needed = neededOpset(graph, kLeastExportOpset);
+    requireWritable(needed, opset_ != 0 ? opset_ : kMostExportOpset);
+    const int opset = opset_ != 0 ? opset_ : needed.opset;
     checkStandardModel(graph, opset);
     exportModel(graph, output_, {opset});
     return 0;
   }
 
  private:
-  void makeFloat(const Model& model) {
+  void makeFloat(Model& model) const {
     if (model.stage == Stage::kFinalized || model.stage == Stage::kExported) {
       throw inputError("{}: is {}: its FP32 weights are gone; --float takes a stage before", model_,
                        stageName(model.stage));
     }
-    Graph& graph = const_cast<Graph&>(model.graph);
-    runPass(graph, "restore-functions", restoreAllFunctions);
-    runPass(graph, "remove-fake-quantize", [](Graph& g) {
-      for (Node* node : g.nodeSequence()) {
-        if (node->op().qualifiedName() != "simaqat::FakeQuantize") continue;
-        const std::string name = node->output()->name();
-        const bool leaves = g.isOutput(node->output());
-        Value* input = node->input(0);
-        g.replaceUses(node->output(), input);
-        g.rename(node->output(), name + "/removed");
-        if (leaves) g.rename(input, name);
-        g.removeNode(node);
-      }
-    });
-    runPass(graph, "specialize", [](Graph& g) { specialize(g, {Mode::kEvaluate}); });
+    Graph& graph = model.graph;
+    floatForm(graph);
+    for (const Node* node : randomDraws(graph)) {
+      logWarning("{}: {} draws random numbers that an output depends on, and is kept", model_,
+                 node->describe());
+    }
     graph.metadata.clear();
   }
 

@@ -2,6 +2,8 @@
 
 #include "qat/base/log.h"
 #include "qat/onnx/export.h"
+#include "qat/onnx/opset.h"
+#include "qat/passes/foretold.h"
 #include "tools/command.h"
 
 namespace simaqat {
@@ -34,9 +36,13 @@ class FinalizeCommand : public Command {
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
     }
+    for (const std::string& node : foretoldButFloat(model.graph)) {
+      logWarning("{}: {} stays float, though `prepare` foretold an integer kernel", model_, node);
+    }
     setStage(model.graph, Stage::kFinalized);
     model.graph.metadata.erase(kTrainableKey);
-    exportModel(model.graph, output_, {leastOpset(model.graph, 17)});
+    model.graph.metadata.erase(kForetoldKey);
+    exportModel(model.graph, output_, {leastOpset(model.graph, kOwnOpset)});
     return 0;
   }
 

@@ -6,13 +6,16 @@
 #include "qat/base/log.h"
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
+#include "qat/onnx/opset.h"
 #include "qat/passes/canonicalize.h"
 #include "qat/passes/equalize.h"
+#include "qat/passes/foretold.h"
 #include "qat/passes/onnxruntime_kernels.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/scaffold.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/evaluate.h"
+#include "qat/train/exportable.h"
 #include "qat/train/parameters.h"
 #include "qat/train/step_graph.h"
 #include "tools/command.h"
@@ -81,19 +84,21 @@ class PrepareCommand : public Command {
         const std::string chosen = widths_.run(graph, recipe, options);
         if (!chosen.empty()) recipe_hash = hashHex(chosen);
       }
+      requireExportable(graph);
       placement = scaffold(graph, options);
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
     }
     refreshQuantizers(graph);
     storeTrainable(graph);
+    storeForetold(graph, placement);
     setStage(graph, Stage::kPrepared);
     graph.metadata[kSourceHashKey] = model.hash;
     if (!recipe_hash.empty()) graph.metadata[kRecipeHashKey] = recipe_hash;
     printTrainable(graph);
     printPlacement(graph, placement);
     printMemory(graph);
-    exportModel(graph, output_, {leastOpset(graph, 17)});
+    exportModel(graph, output_, {leastOpset(graph, kOwnOpset)});
     return 0;
   }
 

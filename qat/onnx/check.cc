@@ -29,10 +29,15 @@ void checkStandardModel(const Graph& graph, int opset) {
   if (tensorBytes(graph) >= ExportOptions{opset}.external_data_bytes) return;
   onnx::ModelProto model;
   SIMAQAT_CHECK(model.ParseFromString(serializeModel(graph, opset)));
+  // The checker wants a shape where ONNX itself and runtimes know inputs of any rank.
+  for (auto& input : *model.mutable_graph()->mutable_input()) {
+    input.mutable_type()->mutable_tensor_type()->mutable_shape();
+  }
   try {
     onnx::checker::check_model(model);
   } catch (const std::exception& error) {
-    throw InternalError(fmt::format("the ONNX checker refuses the export: {}", error.what()));
+    throw inputError("ONNX's checker refuses what would be exported at opset {}: {}", opset,
+                     error.what());
   }
 }
 

@@ -12,6 +12,7 @@
 #include "qat/base/hash.h"
 #include "qat/onnx/convert.h"
 #include "qat/onnx/functions.h"
+#include "qat/onnx/opset.h"
 
 namespace simaqat {
 namespace {
@@ -58,19 +59,7 @@ class Exporter {
   }
 
   void addNode(const Node& node) {
-    PortableNode portable;
-    portable.op_type = node.op().name;
-    portable.domain = node.op().domain;
-    portable.name = node.name();
-    portable.attributes = node.rawAttributes().toMap();
-    for (const Value* input : node.inputs()) {
-      portable.inputs.push_back(input == nullptr ? "" : input->name());
-    }
-    for (const Value* output : node.outputs()) portable.outputs.push_back(output->name());
-    portable.constant = [&](const std::string& name) -> const Tensor* {
-      const Value* value = graph_.findValue(name);
-      return value != nullptr && value->isConstant() ? &value->constant : nullptr;
-    };
+    PortableNode portable = portableNode(graph_, node);
     portable.add_constant = [&](const std::string& suffix, Tensor tensor) {
       const std::string name = graph_.uniqueName(node.name() + "/" + suffix);
       *proto_->add_initializer() = fromTensor(name, tensor);
@@ -215,16 +204,6 @@ void externalize(onnx::ModelProto& model, const std::string& path) {
 }
 
 }  // namespace
-
-int leastOpset(const Graph& graph, int opset) {
-  for (const auto& node : graph.nodes()) {
-    if (node->op().domain.empty()) opset = std::max(opset, node->op().first_opset);
-    if (node->op().qualifiedName() == "DequantizeLinear") {
-      opset = std::max(opset, firstOpsetOf(node->input(0)->type.element));
-    }
-  }
-  return opset;
-}
 
 std::string serializeModel(const Graph& graph, int opset) {
   std::string bytes;

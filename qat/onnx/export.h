@@ -22,7 +22,4 @@ void exportModel(const Graph& graph, const std::string& path, const ExportOption
 // The bytes of the same file, all data inside.
 std::string serializeModel(const Graph& graph, int opset);
 
-// The least opset from `opset` on that has all operators of the graph.
-int leastOpset(const Graph& graph, int opset);
-
 }  // namespace simaqat

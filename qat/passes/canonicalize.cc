@@ -13,7 +13,9 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   std::vector<std::string> warnings;
   int copied = 0;
   BatchNormDecision decision;
+  runPass(graph, "infer-input-ranks", inferInputRanks);
   runPass(graph, "narrow-double", narrowDouble);
+  runPass(graph, "castlikes-to-casts", castLikesToCasts);
   runPass(graph, "standardized-weights", standardizedWeights);
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });

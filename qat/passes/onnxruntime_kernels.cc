@@ -7,6 +7,7 @@
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/passes/fake_quantized.h"
+#include "qat/passes/folded_weights.h"
 #include "qat/passes/stored.h"
 
 namespace simaqat {
@@ -65,7 +66,9 @@ bool isFusedInFront(const Scene& scene, const Node& node) {
   const Value* value = node.input(0);
   if (value->producer() == nullptr || soleUser(scene, value) != &node) return false;
   const QuantizationTraits& traits = value->producer()->op().quantization;
-  if (node.op().qualifiedName() == "BatchNormalization") return traits.fuses_batch_norm;
+  if (node.op().qualifiedName() == "BatchNormalization") {
+    return traits.fuses_batch_norm && hasBiasByChannel(*value->producer());
+  }
   return traits.fuses_activation && isActivation(node) && scene.approximated.count(&node) == 0;
 }
 
@@ -106,6 +109,7 @@ bool isByte(ElementType type) { return type == ElementType::kUint8 || type == El
 
 // The rule that keeps an operator which has an integer kernel from using it; "" for none.
 std::string obstacle(const Scene& scene, const Node& node) {
+  if (!hasBiasByChannel(node)) return "its bias is not one stored number a channel";
   // What it has beside its input becomes codes, or an INT32 bias, with it.
   const bool is_batch_norm = node.op().qualifiedName() == "BatchNormalization";
   const int bias = node.op().quantization.bias_input;

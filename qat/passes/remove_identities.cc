@@ -1,13 +1,22 @@
 #include "qat/passes/simplify.h"
 
+#include "qat/ir/op.h"
+
 namespace simaqat {
+namespace {
+
+bool renames(const Node& node) {
+  const std::string type = node.op().qualifiedName();
+  if (type == "Concat" || type == "Sum") return node.inputCount() == 1;
+  if (type == "Cast") return node.input(0)->type.element == node.output()->type.element;
+  return type == "Identity";
+}
+
+}  // namespace
 
 void removeIdentities(Graph& graph) {
   for (Node* node : graph.nodeSequence()) {
-    const std::string& type = node->op().qualifiedName();
-    const bool renames =
-        type == "Identity" || ((type == "Concat" || type == "Sum") && node->inputCount() == 1);
-    if (!renames) continue;
+    if (!renames(*node)) continue;
     Value* from = node->output();
     Value* to = node->input(0);
     // A graph output's name belongs to the value that leaves.

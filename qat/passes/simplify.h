@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "qat/base/thread_pool.h"
 #include "qat/ir/graph.h"
@@ -21,7 +22,14 @@ void foldAllButCodes(Graph& graph);
 // The same, and functions of SamplePoints stay (approximate.h), as files keep those.
 void foldAllButStored(Graph& graph);
 
-// Removes Identity, and Concat and Sum of one input, which only rename.
+// An input without a shape gets its rank, where the operators accept one alone (Conv and Gemm do).
+void inferInputRanks(Graph& graph);
+
+// CastLike becomes Cast: the type is known though the value that has it is not.
+void castLikesToCasts(Graph& graph);
+
+// Removes Identity, Concat and Sum of one input, and Cast to the type that its input has: they only
+// rename.
 void removeIdentities(Graph& graph);
 
 // Makes a network in double precision, with a weight or an input of it, one in float. Where only
@@ -35,7 +43,9 @@ void bindShapes(Graph& graph, const std::map<std::string, int64_t>& symbols);
 // Turns the stored graph into the one of a mode, by each operator's own hook.
 void specialize(Graph& graph, const Specialization& specialization);
 
-// An Error that names a node whose random numbers an output depends on in evaluation.
+// The nodes of an evaluation's graph whose random numbers an output depends on.
+std::vector<const Node*> randomDraws(const Graph& evaluated);
+// An Error that names one, for a graph of any mode.
 void requireDeterminedEvaluation(const Graph& graph);
 
 }  // namespace simaqat

@@ -23,12 +23,19 @@ void specialize(Graph& graph, const Specialization& specialization) {
   removeDeadCode(graph);
 }
 
+std::vector<const Node*> randomDraws(const Graph& evaluated) {
+  std::vector<const Node*> draws;
+  for (const auto& node : evaluated.nodes()) {
+    // One that has a hook draws nothing in evaluation: Dropout, where its mask is used.
+    if (node->op().random && node->op().specialize == nullptr) draws.push_back(node.get());
+  }
+  return draws;
+}
+
 void requireDeterminedEvaluation(const Graph& graph) {
   Graph evaluated = graph.clone();
   specialize(evaluated, {Mode::kEvaluate});
-  for (const auto& node : evaluated.nodes()) {
-    // One that has a hook draws nothing in evaluation: Dropout, where its mask is used.
-    if (!node->op().random || node->op().specialize != nullptr) continue;
+  for (const Node* node : randomDraws(evaluated)) {
     node->fail(
         "draws random numbers that an output depends on in evaluation; only Dropout and stochastic "
         "depth (x * draw / keep) are recognized and left out there");

@@ -91,6 +91,7 @@ Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std
                              model.registry()),
             hashHex(bytes)};
   runPass(loss.graph, "narrow-double", narrowDouble);
+  runPass(loss.graph, "castlikes-to-casts", castLikesToCasts);
   runPass(loss.graph, "remove-identities", removeIdentities);
   runPass(loss.graph, "fold-constants", foldConstants);
   // A loss has nothing to train: class weights and the like are constants.

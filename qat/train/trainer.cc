@@ -12,6 +12,7 @@
 #include "qat/exec/executor.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/onnx/export.h"
+#include "qat/onnx/opset.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/passes/stop_gradient.h"
 #include "qat/train/averages.h"
@@ -520,7 +521,7 @@ class Trainer {
       graph.metadata[kLossHashKey] = loss_.hash;
       graph.metadata[kManifestHashKey] = manifest_.hash;
     }
-    exportModel(graph, options_.output, {leastOpset(graph, 17)});
+    exportModel(graph, options_.output, {leastOpset(graph, kOwnOpset)});
   }
 
   const TrainOptions options_;

@@ -5,6 +5,7 @@
 #include "qat/exec/executor.h"
 #include "qat/onnx/check.h"
 #include "qat/onnx/export.h"
+#include "qat/onnx/opset.h"
 #include "qat/passes/finalize.h"
 #include "qat/passes/refresh_quantizers.h"
 #include "qat/train/model.h"

@@ -12,6 +12,7 @@
 #include "qat/ir/printer.h"
 #include "qat/onnx/check.h"
 #include "qat/onnx/export.h"
+#include "qat/onnx/opset.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/bind_quantizers.h"

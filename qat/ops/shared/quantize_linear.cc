@@ -47,11 +47,13 @@ void downgradeQuantizeLinear(PortableNode& node, int opset) {
   if (opset >= 21) return;
   const bool has_zero_point =
       node.inputs.size() > kQuantizeZeroPoint && !node.inputs[kQuantizeZeroPoint].empty();
-  const Tensor* zero_point =
-      has_zero_point ? node.constant(node.inputs[kQuantizeZeroPoint]) : nullptr;
-  if (zero_point != nullptr && firstOpsetOf(zero_point->type()) > opset) {
-    node.fail(fmt::format("codes of {} need opset {} or later", elementTypeName(zero_point->type()),
-                          firstOpsetOf(zero_point->type())));
+  // Codes are what DequantizeLinear takes, or of the zero point's type.
+  for (const std::string& input : node.inputs) {
+    const Tensor* codes = node.constant(input);
+    if (codes != nullptr && firstOpsetOf(codes->type()) > opset) {
+      node.fail(fmt::format("codes of {} need opset {} or later", elementTypeName(codes->type()),
+                            firstOpsetOf(codes->type())));
+    }
   }
   if (node.attributes.erase("output_dtype") != 0 && !has_zero_point) {
     node.fail("attribute 'output_dtype' needs opset 21 or later, or a zero point");
