@@ -123,6 +123,9 @@ void upgrade(PortableNode& node, int opset) {
 }
 
 void downgrade(PortableNode& node, int opset) {
+  // ONNX wants both outputs named, used or not.
+  node.outputs.resize(2);
+  if (node.outputs[1].empty()) node.outputs[1] = node.outputs[0] + "/indices";
   if (opset >= 11) return;
   const auto largest = node.attributes.find("largest");
   if (largest != node.attributes.end() && attributesEqual(largest->second, int64_t{0})) {

@@ -7,6 +7,7 @@
 #include "qat/ir/op.h"
 #include "qat/passes/match.h"
 #include "qat/passes/onnxruntime_kernels.h"
+#include "qat/passes/stored.h"
 
 namespace simaqat {
 namespace {
@@ -23,6 +24,12 @@ bool takesFloatWeight(const Node& node) {
   return node.opType() == "Conv" || node.opType() == "Gemm";
 }
 
+bool hasFloatWeight(const Node& node) {
+  const int index = node.op().quantization.weight_input;
+  return index >= 0 && isStored(node.input(static_cast<size_t>(index))) &&
+         codesOf(node.input(static_cast<size_t>(index))) == nullptr;
+}
+
 bool operandsAreCodes(const Node& node) {
   const QuantizationTraits& traits = node.op().quantization;
   for (size_t i = 0; i < node.inputCount(); ++i) {
@@ -30,9 +37,8 @@ bool operandsAreCodes(const Node& node) {
     if (input == nullptr || input->type.element != ElementType::kFloat) continue;
     const Value* codes = codesOf(input);
     if (static_cast<int>(i) == traits.bias_input) {
-      const bool is_stored = input->isConstant() || (codes != nullptr && codes->isConstant());
-      if (!is_stored) return false;
-    } else if (static_cast<int>(i) == traits.weight_input && input->isConstant()) {
+      if (!isStored(input) && (codes == nullptr || !codes->isConstant())) return false;
+    } else if (static_cast<int>(i) == traits.weight_input && hasFloatWeight(node)) {
       if (!takesFloatWeight(node)) return false;
     } else if (codes == nullptr || !isByte(codes->type.element)) {
       return false;
@@ -41,13 +47,15 @@ bool operandsAreCodes(const Node& node) {
   return true;
 }
 
-bool goesIntoCodes(const Graph& graph, const Value* value) {
+// `past_batch_norm`: which a runtime folds into float weights.
+bool goesIntoCodes(const Graph& graph, const Value* value, bool past_batch_norm) {
   if (graph.useCount(value) != 1 || value->uses().size() != 1) return false;
   const Node& user = *value->uses()[0].node;
   if (user.op().qualifiedName() == "QuantizeLinear") return isByte(user.output()->type.element);
   const auto is_activation = user.op().quantization.is_activation;
-  const bool passes = sharesQuantizer(user) || (is_activation != nullptr && is_activation(user));
-  return passes && goesIntoCodes(graph, user.output());
+  const bool passes = sharesQuantizer(user) || (is_activation != nullptr && is_activation(user)) ||
+                      (past_batch_norm && user.op().qualifiedName() == "BatchNormalization");
+  return passes && goesIntoCodes(graph, user.output(), past_batch_norm);
 }
 
 // Codes of a weight beside float data: MatMulNBits.
@@ -70,7 +78,7 @@ bool hasIntegerForm(const Graph& graph, const Node& node) {
   if (multipliesStoredCodes(node)) return true;
   const bool may_end_in_float = node.opType() == "Gemm" || node.opType() == "MatMul";
   return hasIntegerKernel(node) && operandsAreCodes(node) &&
-         (may_end_in_float || goesIntoCodes(graph, node.output()));
+         (may_end_in_float || goesIntoCodes(graph, node.output(), hasFloatWeight(node)));
 }
 
 std::vector<std::string> foretoldButFloat(const Graph& finalized) {

@@ -30,6 +30,60 @@ TEST_CASE("identities go, and a graph output keeps its name") {
 )"));
 }
 
+TEST_CASE("a cast to the type that is there goes, others stay") {
+  CHECK(after(removeIdentities, R"(
+    input %x : float[N, 2]
+    %a = Cast(%x) {to = 1}
+    %b = Cast(%a) {to = 7}
+    output b = %b)") == unindented(R"(
+    input %x : float[N, 2]
+    %b : int64[N, 2] = Cast(%x) {to = 7} "b"
+    output b = %b
+)"));
+}
+
+TEST_CASE("casts to the type of a value that is not known fold") {
+  const auto pass = [](Graph& graph) {
+    castLikesToCasts(graph);
+    removeIdentities(graph);
+    foldConstants(graph);
+  };
+  CHECK(after(pass, R"(
+    input %x : float[N, 4]
+    weight %w : float[3, 4] = [1, ...]
+    constant %zero : int64[] = [0]
+    constant %six : double[] = [6]
+    %shape = Shape(%w) {start = 0, end = 1}
+    %none = CastLike(%zero, %x)
+    %bias = Expand(%none, %shape)
+    %y = Gemm(%x, %w, %bias) {transB = 1}
+    %most = CastLike(%six, %y)
+    %z = Clip(%y, _, %most)
+    %same = CastLike(%z, %x)
+    output same = %same)") == unindented(R"(
+    input %x : float[N, 4]
+    weight %w : float[3, 4] = [1, ...]
+    constant %bias/folded : float[3] = [0, ...]
+    constant %most/folded : float[] = [6]
+    %y : float[N, 3] = Gemm(%x, %w, %bias/folded) {transB = 1} "y"
+    %same : float[N, 3] = Clip(%y, _, %most/folded) "z"
+    output same = %same
+)"));
+}
+
+TEST_CASE("an input without a shape has the rank that its operators want") {
+  const std::string w = "\nweight %w : float[3, 4] = [1, ...]\n";
+  const auto inferred = [&](const std::string& node) {
+    Graph graph = parse("input %x : float[*]" + w + node + "\noutput y = %y");
+    inferInputRanks(graph);
+    return typeToString(graph.inputs[0]->type);
+  };
+  CHECK(inferred("%y = Gemm(%x, %w) {transB = 1}") == "float[?, ?]");
+  CHECK(inferred("%r = Relu(%x)\n%y = Gemm(%r, %w) {transB = 1}") == "float[?, ?]");
+  // Several would do.
+  CHECK(inferred("%y = Relu(%x)") == "float[*]");
+}
+
 TEST_CASE("an identity that copies an input or a second output stays") {
   const std::string text = unindented(R"(
     input %x : float[2]
@@ -214,8 +268,8 @@ TEST_CASE("an operator whose shape depends on data is an error, unless its input
     Graph open = parse("input %x : float[4]\ninput %c : bool[4]" + rest);
     CHECK_THROWS_WITH(bindShapes(open, {}), ContainsSubstring(op_type + " 'y' output 'y'") &&
                                                 ContainsSubstring("depends on data"));
-    Graph known = parse(
-        "constant %x : float[4] = [0, 2, 0, 2]\nconstant %c : bool[4] = [0, 1, 0, 1]" + rest);
+    Graph known =
+        parse("constant %x : float[4] = [0, 2, 0, 2]\nconstant %c : bool[4] = [0, 1, 0, 1]" + rest);
     bindShapes(known, {});
     CHECK(known.outputs[0].value->isConstant());
   }
