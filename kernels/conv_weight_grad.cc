@@ -78,22 +78,23 @@ void addTile(const WeightGradPlan& plan, const TileWork<T>& work, int64_t group,
   }
 }
 
-bool isEmpty(const ConvShape& shape) {
-  return shape.batch == 0 || shape.out[0] == 0 || shape.out[1] == 0 || shape.out[2] == 0;
+// Which kernel a shape takes: chosen here for the workspace and for the run alike. A 1x1 convolution
+// of one channel fits several.
+enum class Way { kEmpty, kDepthwise, kPlanes, kPanels };
+
+Way wayOf(const ConvShape& shape, Operands operands) {
+  if (shape.batch == 0 || shape.out[0] == 0 || shape.out[1] == 0 || shape.out[2] == 0) {
+    return Way::kEmpty;
+  }
+  if (isDepthwise(shape)) return Way::kDepthwise;
+  if (operands == Operands::kFloat && planeWeightGradFits(shape)) return Way::kPlanes;
+  return Way::kPanels;
 }
 
 // Source is x as floats or as codes.
 template <class T, class Source>
 void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float* dw,
                 std::byte* workspace, ThreadPool& pool) {
-  if (isEmpty(shape)) {
-    std::fill_n(dw,
-                shape.out_channels * (shape.in_channels / shape.group) * shape.kernel[0] *
-                    shape.kernel[1] * shape.kernel[2],
-                0.0f);
-    return;
-  }
-  if (isDepthwise(shape)) return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
   const WeightGradPlan plan(collapsed(shape));
   const WindowSum& sum = plan.sum;
   const Tiling& tiling = plan.tiling;
@@ -145,9 +146,21 @@ void weightGrad(const ConvShape& shape, const Source& x, const float* dy, float*
 template <class Source>
 void weightGrad(const ConvShape& shape, Operands operands, const Source& x, const float* dy,
                 float* dw, std::byte* workspace, ThreadPool& pool) {
-  if (operands == Operands::kFloat && planeWeightGradFits(shape)) {
-    planeWeightGrad(shape, x, dy, dw, workspace, pool);
-  } else if (operands == Operands::kFloat) {
+  switch (wayOf(shape, operands)) {
+    case Way::kEmpty:
+      std::fill_n(dw,
+                  shape.out_channels * (shape.in_channels / shape.group) * shape.kernel[0] *
+                      shape.kernel[1] * shape.kernel[2],
+                  0.0f);
+      return;
+    case Way::kDepthwise:
+      return depthwiseWeightGrad(shape, x, dy, dw, workspace, pool);
+    case Way::kPlanes:
+      return planeWeightGrad(shape, x, dy, dw, workspace, pool);
+    case Way::kPanels:
+      break;
+  }
+  if (operands == Operands::kFloat) {
     weightGrad<float>(shape, x, dy, dw, workspace, pool);
   } else {
     weightGrad<Bfloat16Pair>(shape, x, dy, dw, workspace, pool);
@@ -157,10 +170,15 @@ void weightGrad(const ConvShape& shape, Operands operands, const Source& x, cons
 }  // namespace
 
 size_t convWeightGradWorkspace(const ConvShape& shape, Operands operands, int threads) {
-  if (isEmpty(shape)) return 0;
-  if (isDepthwise(shape)) return depthwiseWeightGradWorkspace(shape, threads);
-  if (operands == Operands::kFloat && planeWeightGradFits(shape)) {
-    return planeWeightGradWorkspace(shape, threads);
+  switch (wayOf(shape, operands)) {
+    case Way::kEmpty:
+      return 0;
+    case Way::kDepthwise:
+      return depthwiseWeightGradWorkspace(shape, threads);
+    case Way::kPlanes:
+      return planeWeightGradWorkspace(shape, threads);
+    case Way::kPanels:
+      break;
   }
   const WeightGradPlan plan(collapsed(shape));
   return operands == Operands::kFloat

@@ -76,9 +76,10 @@ class BenchCommand : public Command {
     set.count("--steps", steps_, "Steps that are timed", 1).showDefault();
     set.count("--warmup", warmup_, "Steps before those").showDefault();
     set.threads(threads_);
-    set.bytes("--memory-limit", memory_limit_,
-              "Compute values again until a training step's memory is within this");
-    set.backward(backward_);
+    Option limit = set.bytes("--memory-limit", memory_limit_,
+                             "Compute values again until a training step's memory is within this");
+    Option backward = set.backward(backward_);
+    set.reference(execution_).excludes(limit).excludes(backward);
     set.add("--profile", profile_,
             "Writes a step as a Chrome trace, and prints where its time goes and the least that "
             "it could take by this machine's measured rates");
@@ -92,9 +93,9 @@ class BenchCommand : public Command {
     for (const std::string& shape : shapes_) sample_dims_.insert(parseShape(shape));
     const bool trains = model->stage != Stage::kFinalized && model->stage != Stage::kExported;
     const int64_t resident_before = residentBytes();
-    Graph graph =
-        trains ? trainingStep(model->graph)
-               : buildInference(model->graph.clone(), Mode::kEvaluate, batch_size_, sample_dims_);
+    Graph graph = trains ? trainingStep(model->graph)
+                         : buildInference(model->graph.clone(), Mode::kEvaluate, batch_size_,
+                                          sample_dims_, execution_);
     model.reset();  // the executor need not share its weights
     if (!trains && memory_limit_ > 0) {
       throw usageError("--memory-limit is of training steps; {} is evaluated", model_);
@@ -104,7 +105,7 @@ class BenchCommand : public Command {
     }
     const StepMemory memory = fitMemory(graph, memory_limit_, pool.threads());
     if (memory.recomputed.nodes > 0) logInfo("a step: {}", memory.toString());
-    Executor executor(std::move(graph), pool);
+    Executor executor(std::move(graph), pool, execution_);
     const std::vector<Tensor> inputs = randomInputs(executor.graph());
     for (size_t i = 0; i < inputs.size(); ++i) executor.setInput(i, inputs[i]);
     std::vector<double> milliseconds;
@@ -162,6 +163,7 @@ class BenchCommand : public Command {
     sgd.momentum = 0.9f;
     StepMode mode{Mode::kTrain};
     mode.bfloat16_gradients = bfloat16_gradients_;
+    mode.execution = execution_;
     return buildTrainingStep(std::move(joined), mode, sgd, batch_size_, sample_dims_);
   }
 
@@ -239,6 +241,7 @@ class BenchCommand : public Command {
   int64_t memory_limit_ = 0;
   std::string backward_ = "fp32";
   bool bfloat16_gradients_ = false;
+  Execution execution_ = Execution::kFast;
   std::string profile_;
   int64_t batch_size_ = 0;
   std::vector<std::string> shapes_;

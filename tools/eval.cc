@@ -34,6 +34,7 @@ class EvalCommand : public Command {
     set.add("--classes", classes_, "Write the class that each sample was taken for, one a line");
     set.count("--batch-size", options_.batch_size, "Default 64, or the model's own", 1);
     set.threads(threads_);
+    set.reference(options_.execution);
     set.flag("--json", json_, "One JSON object on standard output");
   }
 

@@ -59,6 +59,11 @@ Option& Option::needs(const Option& other) {
   return *this;
 }
 
+Option& Option::excludes(const Option& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
 template <class T>
 Option OptionSet::add(const char* name, T& value, const char* help) {
   return Option(app_.add_option(name, value, help));
@@ -110,6 +115,16 @@ Option OptionSet::backward(std::string& value) {
              "(faster, where the CPU has AVX512_BF16)")
       .showDefault()
       .oneOf({"fp32", "bf16"});
+}
+
+Option OptionSet::reference(Execution& value) {
+  const auto set = [&value](int64_t given) {
+    value = given > 0 ? Execution::kReference : Execution::kFast;
+  };
+  return Option(app_.add_flag_function(
+      "--reference", set,
+      "Run every node by its definition, without codes, integer products, fusion and fast kernels: "
+      "slow, to compare with"));
 }
 
 bool asksForBfloat16(const std::string& backward) {

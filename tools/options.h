@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "qat/exec/executor.h"
 #include "qat/train/moment.h"
 
 namespace CLI {
@@ -32,6 +33,8 @@ class Option {
   Option& between(double least, double most);
   // An error without that other option.
   Option& needs(const Option& other);
+  // An error together with that other option.
+  Option& excludes(const Option& other);
 
  private:
   CLI::Option* option_;
@@ -55,6 +58,8 @@ class OptionSet {
   Option threads(int& value);
   // --backward: fp32 or bf16.
   Option backward(std::string& value);
+  // --reference.
+  Option reference(Execution& value);
 
  private:
   CLI::App& app_;

@@ -105,9 +105,11 @@ class TrainCommand : public Command {
         .showDefault()
         .between(0, 1.8e19);
     set.threads(o.threads);
-    set.bytes("--memory-limit", o.memory_limit,
-              "Compute values again until a step's values, weights and state are within this");
-    set.backward(backward_);
+    Option limit =
+        set.bytes("--memory-limit", o.memory_limit,
+                  "Compute values again until a step's values, weights and state are within this");
+    Option backward = set.backward(backward_);
+    set.reference(o.execution).excludes(limit).excludes(backward);
   }
 
   void declareOptimizer(OptionSet& set) {

@@ -15,8 +15,8 @@ bool allFinite(const TensorView& view) {
 }
 
 // The fast kernel takes float32; an operator on other types has its definition.
-EvalFunction functionFor(const Node& node) {
-  if (node.op().kernel == nullptr) return node.op().evaluate;
+EvalFunction functionFor(const Node& node, Execution execution) {
+  if (node.op().kernel == nullptr || execution == Execution::kReference) return node.op().evaluate;
   std::vector<Value*> values = node.inputs();
   values.push_back(node.output());
   const auto has = [&](ElementType element) {
@@ -31,10 +31,11 @@ EvalFunction functionFor(const Node& node) {
 
 }  // namespace
 
-Executor::Executor(Graph graph, ThreadPool& pool)
+Executor::Executor(Graph graph, ThreadPool& pool, Execution execution)
     : graph_(std::move(graph)),
       pool_(pool),
-      plan_(makePlan(graph_, pool.threads())),
+      execution_(execution),
+      plan_(makePlan(graph_, pool.threads(), execution == Execution::kFast)),
       arena_(ElementType::kUint8, {plan_.arena_bytes}) {
   for (const auto& variable : graph_.variables()) {
     Tensor value = std::exchange(variable->value, {});
@@ -75,7 +76,7 @@ void Executor::buildInstructions() {
   for (size_t i = 0; i < plan_.schedule.size(); ++i) {
     const Node* node = plan_.schedule[i];
     std::byte* workspace = arena_.mutableRawData() + plan_.workspace_offsets[i];
-    Instruction instruction{node, functionFor(*node), workspace, {}, {}};
+    Instruction instruction{node, functionFor(*node, execution_), workspace, {}, {}};
     for (const Value* input : node->inputs()) {
       instruction.inputs.push_back(input == nullptr ? TensorView{} : viewOf(input));
     }

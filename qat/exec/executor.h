@@ -14,13 +14,17 @@
 
 namespace simaqat {
 
-// Owns a graph of static types, its plan, an arena and the variables' present values, which are moved
-// out of the graph. A step is
-// `compute`, which changes no variable, and `commit`, which gives variables their next values.
-// After construction nothing is allocated.
+// How a graph is made fast and run. The reference is what the fast way is held against: no pass
+// after differentiation changes the graph, and every node runs by its definition
+// (OpDefinition::evaluate), never in place.
+enum class Execution { kFast, kReference };
+
+// Owns a graph of static types, its plan, an arena and the variables' present values, which are
+// moved out of the graph. A step is `compute`, which changes no variable, and `commit`, which gives
+// variables their next values. After construction nothing is allocated.
 class Executor {
  public:
-  Executor(Graph graph, ThreadPool& pool);
+  Executor(Graph graph, ThreadPool& pool, Execution execution = Execution::kFast);
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -75,6 +79,7 @@ class Executor {
 
   Graph graph_;
   ThreadPool& pool_;
+  const Execution execution_;
   Plan plan_;
   Tensor arena_;
   uint64_t seed_ = 0;

@@ -16,7 +16,8 @@ struct Buffer {
 
 class Planner {
  public:
-  Planner(const Graph& graph, int threads) : graph_(graph), threads_(threads) {}
+  Planner(const Graph& graph, int threads, bool in_place)
+      : graph_(graph), threads_(threads), in_place_(in_place) {}
 
   Plan run() {
     order();
@@ -86,6 +87,7 @@ class Planner {
   }
 
   bool takesOver(const Node& node, size_t i, int64_t step, int64_t last) {
+    if (!in_place_) return false;
     for (const auto& [input_index, output_index] : node.op().in_place) {
       if (static_cast<size_t>(output_index) != i) continue;
       const Value* input = node.input(static_cast<size_t>(input_index));
@@ -140,6 +142,7 @@ class Planner {
 
   const Graph& graph_;
   const int threads_;
+  const bool in_place_;
   Plan plan_;
   std::unordered_map<const Value*, int64_t> last_use_;
   std::unordered_map<const Value*, size_t> buffer_of_;
@@ -159,6 +162,8 @@ Schedule scheduleOf(const Graph& graph) {
   return schedule;
 }
 
-Plan makePlan(const Graph& graph, int threads) { return Planner(graph, threads).run(); }
+Plan makePlan(const Graph& graph, int threads, bool in_place) {
+  return Planner(graph, threads, in_place).run();
+}
 
 }  // namespace simaqat

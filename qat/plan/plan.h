@@ -38,6 +38,6 @@ struct Plan {
 
 // Plans a graph all of whose types are static, for so many threads (kernels' scratch memory). A
 // value takes its input's place where the operator allows and nothing needs the input any more.
-Plan makePlan(const Graph& graph, int threads);
+Plan makePlan(const Graph& graph, int threads, bool in_place = true);
 
 }  // namespace simaqat

@@ -26,14 +26,15 @@ bool hasUnsetScales(const Graph& model) {
 
 bool calibrate(Graph& model, int64_t batches, BatchLoader& loader,
                const std::map<std::string, std::vector<int64_t>>& sample_dims,
-               const std::function<bool()>& stops, ThreadPool& pool) {
+               const std::function<bool()>& stops, ThreadPool& pool, Execution execution) {
   std::unique_ptr<Executor> executor;
   for (int64_t i = 0; i < batches; ++i) {
     if (stops()) return false;
     const Batch* batch = loader.next();
     if (executor == nullptr) {
       executor = std::make_unique<Executor>(
-          buildInference(model.clone(), Mode::kCalibrate, batch->samples, sample_dims), pool);
+          buildInference(model.clone(), Mode::kCalibrate, batch->samples, sample_dims, execution),
+          pool, execution);
     }
     for (size_t k = 0; k < model.inputs.size(); ++k) executor->setInput(k, batch->fields[k]);
     executor->compute(i);

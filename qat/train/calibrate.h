@@ -9,6 +9,7 @@
 
 #include "qat/base/thread_pool.h"
 #include "qat/data/batch_loader.h"
+#include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
 
 namespace simaqat {
@@ -18,10 +19,11 @@ bool hasObservers(const Graph& model);
 // Whether a learned scale has not started yet: it does so from a batch.
 bool hasUnsetScales(const Graph& model);
 
-// Sets the model's ranges, and the scales that follow, from so many batches, whose fields begin with
-// the model's inputs. False, and the model as it was, where `stops` said so.
+// Sets the model's ranges, and the scales that follow, from so many batches, whose fields begin
+// with the model's inputs. False, and the model as it was, where `stops` said so.
 bool calibrate(Graph& model, int64_t batches, BatchLoader& loader,
                const std::map<std::string, std::vector<int64_t>>& sample_dims,
-               const std::function<bool()>& stops, ThreadPool& pool);
+               const std::function<bool()>& stops, ThreadPool& pool,
+               Execution execution = Execution::kFast);
 
 }  // namespace simaqat

@@ -56,8 +56,8 @@ void addMeans(const Tensor& output, bool channels_last, Means& sums) {
 
 int correctBiases(Graph& model, int64_t count,
                   const std::function<std::unique_ptr<BatchLoader>()>& batches,
-                  const std::map<std::string, std::vector<int64_t>>& sample_dims,
-                  ThreadPool& pool) {
+                  const std::map<std::string, std::vector<int64_t>>& sample_dims, ThreadPool& pool,
+                  Execution execution) {
   const std::vector<Layer> layers = layersOf(model);
   // The means of these layers' channels over the batches.
   const auto means = [&](Graph graph, const std::vector<Layer>& of) {
@@ -72,7 +72,8 @@ int correctBiases(Graph& model, int64_t count,
       const Batch* batch = loader->next();
       if (executor == nullptr) {
         executor = std::make_unique<Executor>(
-            buildInference(graph.clone(), Mode::kEvaluate, batch->samples, sample_dims), pool);
+            buildInference(graph.clone(), Mode::kEvaluate, batch->samples, sample_dims, execution),
+            pool, execution);
       }
       for (size_t k = 0; k < model.inputs.size(); ++k) executor->setInput(k, batch->fields[k]);
       executor->compute(i);

@@ -125,7 +125,8 @@ struct Evaluator::Impl {
         }
       }
       executor = std::make_unique<Executor>(
-          buildInference(loss->graph.clone(), Mode::kEvaluate, samples, dims), pool);
+          buildInference(loss->graph.clone(), Mode::kEvaluate, samples, dims, options.execution),
+          pool, options.execution);
     }
     return *executor;
   }
@@ -243,7 +244,9 @@ EvalResult Evaluator::run(const Graph& model) {
     std::unique_ptr<Executor>& executor = executors[rows];
     if (executor == nullptr) {
       executor = std::make_unique<Executor>(
-          buildInference(model.clone(), Mode::kEvaluate, rows, self.sample_dims), self.pool);
+          buildInference(model.clone(), Mode::kEvaluate, rows, self.sample_dims,
+                         self.options.execution),
+          self.pool, self.options.execution);
     }
     std::vector<Tensor> held;
     for (size_t i = 0; i < model.inputs.size(); ++i) {

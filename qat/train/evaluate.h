@@ -10,6 +10,7 @@
 #include "qat/base/thread_pool.h"
 #include "qat/data/dataset.h"
 #include "qat/data/manifest.h"
+#include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
 #include "qat/train/loss.h"
 
@@ -29,6 +30,7 @@ struct EvalOptions {
   int64_t batch_size = 0;  // 0: the model's own where it is fixed, else 64
   bool top1 = true;        // where the data has a class for each sample
   int64_t samples = 0;     // 0: all of them; else about so many, chosen at random, always the same
+  Execution execution = Execution::kFast;
 };
 
 // What of the data a graph's inputs want.

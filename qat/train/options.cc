@@ -44,6 +44,7 @@ std::string describeOptions(const TrainOptions& o) {
   line("correct-biases", o.correct_biases);
   line("seed", o.seed);
   if (o.bfloat16_gradients) line("backward", "bf16");
+  if (o.execution == Execution::kReference) line("reference", true);
   line("keep", o.keep_best ? "best" : "last");
   line("best-by", o.best_by);
   line("eval-every", o.keep_best ? o.eval_every : 0);

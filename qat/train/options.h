@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "qat/exec/executor.h"
 #include "qat/train/moment.h"
 
 namespace simaqat {
@@ -52,6 +53,7 @@ struct TrainOptions {
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are processors
   bool bfloat16_gradients = false;
+  Execution execution = Execution::kFast;
   int64_t memory_limit = 0;  // bytes of a step's values, weights and state; 0: none
 
   std::string eval_split;  // "": validation, val or test, whichever there is

@@ -61,13 +61,13 @@ bool hasTrainingBatchNorm(const Graph& model) {
 
 void reestimateBatchNorm(Graph& model, int64_t batches, BatchLoader& loader, int64_t batch_size,
                          const std::map<std::string, std::vector<int64_t>>& sample_dims,
-                         bool unbiased_running_var, ThreadPool& pool) {
+                         bool unbiased_running_var, ThreadPool& pool, Execution execution) {
   Graph graph = statisticsGraph(model, unbiased_running_var);
   bindInputs(graph, batch_size, sample_dims);
-  runPass(graph, "integer-products", useIntegerProducts);
+  if (execution == Execution::kFast) runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
   runPass(graph, "dead-code", removeDeadCode);
-  Executor executor(std::move(graph), pool);
+  Executor executor(std::move(graph), pool, execution);
 
   std::map<std::string, std::vector<double>> sums;
   std::map<std::string, double> counts;

@@ -8,6 +8,7 @@
 
 #include "qat/base/thread_pool.h"
 #include "qat/data/batch_loader.h"
+#include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
 
 namespace simaqat {
@@ -19,6 +20,7 @@ bool hasTrainingBatchNorm(const Graph& model);
 // scales, Dropout gone. The loader's fields begin with the model's inputs.
 void reestimateBatchNorm(Graph& model, int64_t batches, BatchLoader& loader, int64_t batch_size,
                          const std::map<std::string, std::vector<int64_t>>& sample_dims,
-                         bool unbiased_running_var, ThreadPool& pool);
+                         bool unbiased_running_var, ThreadPool& pool,
+                         Execution execution = Execution::kFast);
 
 }  // namespace simaqat

@@ -32,8 +32,7 @@ ops::SgdAttributes sgdOf(const Variable& variable, const OptimizerOptions& optio
   const bool learned = variable.role == VariableRole::kQuantizerScale;
   const bool decays = !learned && !matchesParameter(variable, options.no_decay);
   // The schedule moves both rates alike.
-  const bool own_rate =
-      learned && options.quantizer_learning_rate > 0 && options.learning_rate > 0;
+  const bool own_rate = learned && options.quantizer_learning_rate > 0 && options.learning_rate > 0;
   return {options.momentum, decays ? options.weight_decay : 0.0f, options.nesterov,
           own_rate ? options.quantizer_learning_rate / options.learning_rate : 1.0f};
 }
@@ -115,8 +114,8 @@ void bindInputs(Graph& graph, int64_t batch,
   }
 }
 
-Graph buildTrainingStep(Graph graph, const StepMode& mode,
-                        const OptimizerOptions& options, int64_t batch,
+Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOptions& options,
+                        int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims) {
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, mode.specialization); });
   if (!mode.quantizes) {
@@ -138,6 +137,10 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode,
     runPass(graph, "bfloat16-gradients", [&](Graph& g) { useBfloat16Gradients(g, forward); });
   }
   runPass(graph, "fold-constants", foldConstants);
+  if (mode.execution == Execution::kReference) {
+    runPass(graph, "dead-code", removeDeadCode);
+    return graph;
+  }
   runPass(graph, "store-codes", storeCodes);
   runPass(graph, "integer-products", useIntegerProducts);
   runPass(graph, "split-batch-norms", splitBatchNorms);
@@ -183,7 +186,8 @@ StepMemory fitMemory(Graph& step, int64_t limit, int threads) {
 }
 
 Graph buildInference(Graph graph, Mode mode, int64_t batch,
-                     const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+                     const std::map<std::string, std::vector<int64_t>>& sample_dims,
+                     Execution execution) {
   Specialization specialization;
   specialization.mode = mode;
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
@@ -192,6 +196,11 @@ Graph buildInference(Graph graph, Mode mode, int64_t batch,
     // The numbers that ship: BatchNormalization folded, biases rounded.
     runPass(graph, "lower-weights", lowerWeights);
     runPass(graph, "lower-batch-norms", lowerBatchNorms);
+  }
+  if (execution == Execution::kReference) {
+    runPass(graph, "bind-shapes", [](Graph& g) { bindShapes(g, {}); });
+    runPass(graph, "dead-code", removeDeadCode);
+    return graph;
   }
   runPass(graph, "pairs-to-fake-quantize", pairsToFakeQuantize);
   // In front of bind-shapes, which folds the weights' quantizers away.

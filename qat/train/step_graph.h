@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
 #include "qat/ir/op.h"
 #include "qat/plan/recompute.h"
@@ -24,6 +25,7 @@ struct StepMode {
   Specialization specialization;
   bool quantizes = true;  // else observers look on, and values stay float
   bool bfloat16_gradients = false;  // qat/passes/bfloat16_gradients.h
+  Execution execution = Execution::kFast;
 };
 
 // From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'
@@ -46,7 +48,8 @@ StepMemory fitMemory(Graph& step, int64_t limit, int threads);
 
 // The model alone in another mode.
 Graph buildInference(Graph graph, Mode mode, int64_t batch,
-                     const std::map<std::string, std::vector<int64_t>>& sample_dims);
+                     const std::map<std::string, std::vector<int64_t>>& sample_dims,
+                     Execution execution = Execution::kFast);
 
 // A loss for when there is none: the sum of all float outputs. For planning and for timing.
 Graph sumOfOutputs(const Graph& model);

@@ -205,6 +205,7 @@ class Trainer {
     mode.specialization.unbiased_running_var = options_.unbiased_running_var;
     mode.quantizes = has_come(options_.quantize_after);
     mode.bfloat16_gradients = options_.bfloat16_gradients;
+    mode.execution = options_.execution;
     return mode;
   }
 
@@ -242,7 +243,7 @@ class Trainer {
     assign(*joined_, state);
     Graph step = buildStep(now);
     logInfo("a step: {}", fitMemory(step, options_.memory_limit, pool_.threads()).toString());
-    executor_ = std::make_unique<Executor>(std::move(step), pool_);
+    executor_ = std::make_unique<Executor>(std::move(step), pool_, options_.execution);
     executor_->setSeed(options_.seed);
     for (const auto& variable : executor_->graph().variables()) {
       const auto value = state.find(variable->name);
@@ -283,7 +284,8 @@ class Trainer {
     BatchLoader loader(data_, loaderOptions());
     const auto stops = [] { return interruptSignal != 0; };
     // Ranges of half a calibration are worth nothing.
-    if (!simaqat::calibrate(model_.graph, batches, loader, sample_dims_, stops, pool_)) {
+    if (!simaqat::calibrate(model_.graph, batches, loader, sample_dims_, stops, pool_,
+                            options_.execution)) {
       return interrupted();
     }
     assign(*joined_, stateOf(model_.graph));
@@ -298,7 +300,7 @@ class Trainer {
     }
     const auto batches = [this] { return std::make_unique<BatchLoader>(data_, loaderOptions()); };
     const int corrected = simaqat::correctBiases(model_.graph, options_.correct_biases, batches,
-                                                 sample_dims_, pool_);
+                                                 sample_dims_, pool_, options_.execution);
     assign(*joined_, stateOf(model_.graph));
     logInfo("biases of {} layers corrected", corrected);
   }
@@ -400,6 +402,7 @@ class Trainer {
     EvalOptions eval_options;
     eval_options.split = evalSplit();
     eval_options.batch_size = options_.batch_size;
+    eval_options.execution = options_.execution;
     evaluator_ = std::make_unique<Evaluator>(withTeacher(), &loss_, binds_, manifest_, eval_options,
                                              pool_);
     if (options_.keep_best) {
@@ -513,7 +516,7 @@ class Trainer {
     if (options_.reestimate_bn > 0) {
       BatchLoader loader(data_, loaderOptions());
       reestimateBatchNorm(graph, options_.reestimate_bn, loader, options_.batch_size, sample_dims_,
-                          options_.unbiased_running_var, pool_);
+                          options_.unbiased_running_var, pool_, options_.execution);
     }
     // An FP32 model stays one that prepare takes.
     if (model_.stage != Stage::kSource) {

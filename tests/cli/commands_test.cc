@@ -83,8 +83,8 @@ TEST_CASE("prepare tells what trains and where quantizers stand") {
       runWell({"prepare", stages().source, "-o", output, "--batch-size", "4"}).out;
   for (const char* piece :
        {"first.weight", "[6, 1, 3, 3]", "/first/relu", "uint8 per tensor",
-        "int8 per channel (axis 0)", "fused with BatchNormalization '/first/bn'",
-        "ONNX RUNTIME", "integer", "moves codes", "gone",
+        "int8 per channel (axis 0)", "fused with BatchNormalization '/first/bn'", "ONNX RUNTIME",
+        "integer", "moves codes", "gone",
         // 54 + 432 + 32 weights, 2 x 6 + 2 x 8 of BatchNormalization, 4 biases.
         "550 trained elements", "a training step at batch 4"}) {
     CHECK_THAT(out, ContainsSubstring(piece));
@@ -99,8 +99,8 @@ TEST_CASE("prepare --equalize scales weights, and the model computes what it did
   CHECK_THAT(result.err, ContainsSubstring("1 pairs of layers equalized"));
   CHECK(weightsOf(output).at("second.weight") != weightsOf(stages().source).at("second.weight"));
   const auto lossOf = [&](const std::string& model) {
-    const Result evaluated = runWell({"eval", model, "--data", stages().manifest, "--loss",
-                                      "cross_entropy", "--json"});
+    const Result evaluated =
+        runWell({"eval", model, "--data", stages().manifest, "--loss", "cross_entropy", "--json"});
     return Json::parse(evaluated.out)["loss"].get<double>();
   };
   // Without ranges nothing but weights is quantized.
@@ -293,13 +293,33 @@ TEST_CASE("eval tells the split, the samples, the loss and the share of right cl
 
 TEST_CASE("eval writes what each sample was taken for") {
   const std::string classes = scratch("classes.txt");
-  const Json result = jsonOf({"eval", stages().exported, "--data", stages().manifest, "--classes",
-                              classes});
+  const Json result =
+      jsonOf({"eval", stages().exported, "--data", stages().manifest, "--classes", classes});
   const std::vector<std::string> lines = linesOf(bytesOf(classes));
   REQUIRE(lines.size() == 100);
   int right = 0;
   for (size_t i = 0; i < lines.size(); ++i) right += std::stoi(lines[i]) == static_cast<int>(i % 4);
   CHECK(right / 100.0 == Catch::Approx(result["top1"].get<double>()));
+}
+
+TEST_CASE("--reference evaluates, trains and times without what makes a graph fast") {
+  const Stages& s = stages();
+  for (const std::string& model : allStages()) {
+    INFO(model);
+    const Args args = {"eval", model, "--data", s.manifest, "--loss", "cross_entropy"};
+    const double fast = jsonOf(args)["loss"];
+    CHECK(jsonOf(args + Args{"--reference"})["loss"].get<double>() == Approx(fast).epsilon(1e-3));
+    jsonOf({"bench", model, "--batch-size", "4", "--steps", "1", "--reference"});
+  }
+  const Args args = {"train",   s.prepared, "--data", s.manifest, "--loss", "cross_entropy",
+                     "--steps", "2",        "--lr",   "0",        "-o",     scratch("r.onnx")};
+  CHECK_THAT(runWell(args + Args{"--dump-after", "store-codes"}).err,
+             ContainsSubstring("# after store-codes"));
+  runWell(args + Args{"--reference"});
+  // A pass that does not run cannot be dumped.
+  CHECK(run(args + Args{"--reference", "--dump-after", "store-codes"}).status != 0);
+  CHECK(run(args + Args{"--reference", "--memory-limit", "1GiB"}).status == 2);
+  CHECK(run(args + Args{"--reference", "--backward", "fp32"}).status == 2);
 }
 
 TEST_CASE("bench times a step of every stage") {
@@ -327,7 +347,8 @@ TEST_CASE("bench times a step of every stage") {
     return jsonOf(Args{"bench", stages().prepared, "--steps", "1"} + args)["arena_bytes"]
         .get<int64_t>();
   };
-  // Batches so large that kernels' scratch memory, which does not grow with them, is the smaller part.
+  // Batches so large that kernels' scratch memory, which does not grow with them, is the smaller
+  // part.
   CHECK(arena({"--batch-size", "512"}) > 4 * arena({"--batch-size", "64"}));
   CHECK(arena({"--batch-size", "4", "--loss", "mse"}) > 0);
   CHECK_THAT(runWell({"bench", stages().exported, "--batch-size", "2", "--steps", "1"}).out,
