@@ -59,7 +59,7 @@ class PrepareCommand : public Command {
   }
 
   int run() override {
-    Model model = loadModel(model_, parseBatchNormPolicy(batch_norm_));
+    Model model = loadModel(model_, parseBatchNormPolicy(batch_norm_), train_);
     if (model.stage != Stage::kSource) {
       throw inputError("{}: is {} already; prepare takes an FP32 training graph", model_,
                        stageName(model.stage));
@@ -67,6 +67,7 @@ class PrepareCommand : public Command {
     printWarnings(model);
     Graph& graph = model.graph;
     warnOfFusedBatchNorm(graph);
+    for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
     std::string recipe_hash;
     ScaffoldOptions options =
         recipe_.empty() ? ScaffoldOptions{} : loadRecipe(recipe_, &recipe_hash);
@@ -75,7 +76,7 @@ class PrepareCommand : public Command {
       if (!outputs_.empty()) selectOutputs(graph, outputs_);
       requireDeterminedEvaluation(graph);
       keepReached(graph);
-      selectTrainable(graph, train_, freeze_);
+      selectTrainable(graph, train_, freeze_, model.constants);
       if (equalize_) {
         logInfo("{} pairs of layers equalized", equalizeLayers(graph));
       }
@@ -95,7 +96,7 @@ class PrepareCommand : public Command {
     setStage(graph, Stage::kPrepared);
     graph.metadata[kSourceHashKey] = model.hash;
     if (!recipe_hash.empty()) graph.metadata[kRecipeHashKey] = recipe_hash;
-    printTrainable(graph);
+    printTrainable(graph, model.constants);
     printPlacement(graph, placement);
     printMemory(graph);
     exportModel(graph, output_, {leastOpset(graph, kOwnOpset)});
@@ -116,17 +117,10 @@ class PrepareCommand : public Command {
     }
   }
 
-  static void printTrainable(const Graph& graph) {
-    std::vector<std::vector<std::string>> rows = {{"WEIGHT", "SHAPE", "KIND", "TRAINS"}};
-    int64_t trained = 0;
-    for (const auto& variable : graph.variables()) {
-      if (variable->role != VariableRole::kWeight) continue;
-      if (variable->trainable) trained += variable->value.size();
-      rows.push_back({variable->name, dimsToString(variable->value.dims()),
-                      parameterKind(*variable), variable->trainable ? "yes" : "no"});
-    }
-    std::printf("%s\n%lld trained elements\n\n", table(rows).c_str(),
-                static_cast<long long>(trained));
+  static void printTrainable(const Graph& graph,
+                             const std::vector<ConstantInitializer>& constants) {
+    std::printf("%s\n%lld trained elements\n\n", table(parameterTable(graph, constants)).c_str(),
+                static_cast<long long>(trainedElements(graph)));
   }
 
   static void printPlacement(const Graph& graph, const std::vector<PlacementEntry>& placement) {

@@ -1,6 +1,7 @@
 // What the compiler knows of an operator. All of it stands in one file, qat/ops/NAME.cc.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -285,6 +286,9 @@ struct OpDefinition {
   // Each element of the output is one of the others' as input 0 says: Where. What it leaves out may
   // be anything; see GradientContext::factor.
   bool selects = false;
+  // Inputs that are no data but set what the operator does, such as Resize's scales and Clip's
+  // bounds: an initializer there is a constant.
+  std::vector<int> setting_inputs = {};
   // Set where a gradient that arrives is an error: nobody can differentiate it.
   bool gradient_is_error = false;
   // Output i may take the memory of input j, when that is its last use: pairs (j, i).
@@ -302,6 +306,10 @@ struct OpDefinition {
   void (*downgrade)(PortableNode&, int opset) = nullptr;
   std::vector<OpExample> (*examples)() = nullptr;
 
+  bool isSetting(size_t input) const {
+    return std::find(setting_inputs.begin(), setting_inputs.end(), static_cast<int>(input)) !=
+           setting_inputs.end();
+  }
   // "simaqat::FakeQuantize", or the name alone in ONNX's domain.
   std::string qualifiedName() const { return domain.empty() ? name : domain + "::" + name; }
 };

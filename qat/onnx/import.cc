@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <limits>
 #include <set>
+#include <sstream>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "qat/base/file.h"
 #include "qat/base/text.h"
@@ -16,6 +18,8 @@
 #include "qat/onnx/broadcast.h"
 #include "qat/onnx/control_flow.h"
 #include "qat/onnx/convert.h"
+#include "qat/onnx/exporter_evidence.h"
+#include "qat/onnx/gradient_reach.h"
 #include "qat/onnx/inline.h"
 #include "qat/onnx/known_values.h"
 #include "qat/onnx/sequences.h"
@@ -43,7 +47,8 @@ onnx::ModelProto parseModel(std::string_view bytes) {
 class Importer {
  public:
   // Takes the tensors out of the model as it goes.
-  Importer(onnx::ModelProto& model, std::string folder, const OpRegistry& registry)
+  Importer(onnx::ModelProto& model, std::string folder, const OpRegistry& registry,
+           ImportReport& report)
       : model_(model),
         folder_(std::move(folder)),
         graph_(registry),
@@ -54,14 +59,21 @@ class Importer {
                        [this](const std::string& name) { return lookUp(name, "input")->type; },
                        [this](onnx::GraphProto& body, int opset) { addBody(body, opset); }}),
         sequences_({[this](const std::string& name) { return knownValue(name); },
-                    [this](const std::string& name) { return lookUp(name, "input")->type; }}) {}
+                    [this](const std::string& name) { return lookUp(name, "input")->type; }}),
+        report_(report) {}
 
   Graph run() {
+    report_.separated = separateMergedParameters(model_);
+    report_.stated_parameters = statedParameters(model_);
+    for (const std::string& name : report_.separated) {
+      if (!report_.stated_parameters.empty()) report_.stated_parameters[name] = true;
+    }
     const std::vector<OpsetNode> nodes = inliner_.run(model_.graph().node(), readOpset());
     checkOperators(nodes);
     graph_.name = model_.graph().name();
     for (const auto& entry : model_.metadata_props()) graph_.metadata[entry.key()] = entry.value();
-    addInitializers(*model_.mutable_graph(), stateRoles(nodes));
+    listed_ = listedParameters(graph_);
+    addInitializers(*model_.mutable_graph(), nodes);
     addInputs();
     for (const OpsetNode& node : nodes) addNode(node);
     for (const onnx::ValueInfoProto& output : model_.graph().output()) {
@@ -120,7 +132,16 @@ class Importer {
     return roles;
   }
 
-  void addInitializers(onnx::GraphProto& graph, const Roles& roles) {
+  // Floats that a gradient could reach, or that the file says are parameters, become variables;
+  // decideParameters then leaves those that train.
+  void addInitializers(onnx::GraphProto& graph, const std::vector<OpsetNode>& nodes) {
+    const Roles roles = stateRoles(nodes);
+    const std::unordered_set<std::string> reached =
+        reachedByGradient(nodes, graph, graph_.registry());
+    const auto mayTrain = [&](const std::string& name) {
+      return reached.count(name) != 0 || (listed_ && listed_->count(name) != 0) ||
+             (report_.stated_parameters.count(name) != 0 && report_.stated_parameters.at(name));
+    };
     for (onnx::TensorProto& proto : *graph.mutable_initializer()) {
       if (graph_.findValue(proto.name()) != nullptr || proto.name().empty()) {
         throw inputError("initializer '{}' is defined twice or has no name", proto.name());
@@ -130,7 +151,7 @@ class Importer {
       const auto role = roles.find(proto.name());
       if (role != roles.end()) {
         graph_.addVariable(proto.name(), role->second, std::move(tensor));
-      } else if (isFloatingPoint(tensor.type()) && tensor.size() > 1) {
+      } else if (isFloatingPoint(tensor.type()) && mayTrain(proto.name())) {
         graph_.addVariable(proto.name(), VariableRole::kWeight, std::move(tensor));
       } else {
         graph_.addConstant(proto.name(), std::move(tensor));
@@ -189,7 +210,7 @@ class Importer {
   void addBody(onnx::GraphProto& body, int opset) {
     const std::vector<OpsetNode> nodes = inliner_.run(body.node(), opset);
     checkOperators(nodes);
-    addInitializers(body, stateRoles(nodes));
+    addInitializers(body, nodes);
     for (const OpsetNode& node : nodes) addNode(node);
   }
 
@@ -284,6 +305,8 @@ class Importer {
   KnownValues known_values_;
   ControlFlow control_flow_;
   Sequences sequences_;
+  ImportReport& report_;
+  std::optional<std::set<std::string>> listed_;
 };
 
 }  // namespace
@@ -293,11 +316,23 @@ bool isSupported(const std::string& qualified_name, const OpRegistry& registry) 
          Sequences::isOperator(qualified_name) || registry.find(qualified_name) != nullptr;
 }
 
+std::optional<std::set<std::string>> listedParameters(const Graph& graph) {
+  const auto entry = graph.metadata.find(kParametersKey);
+  if (entry == graph.metadata.end()) return std::nullopt;
+  std::set<std::string> names;
+  std::istringstream lines(entry->second);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) names.insert(line);
+  }
+  return names;
+}
+
 Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
-                       const OpRegistry& registry) {
+                       const OpRegistry& registry, ImportReport* report) {
+  ImportReport unread;
   try {
     onnx::ModelProto model = parseModel(bytes);
-    return Importer(model, folder, registry).run();
+    return Importer(model, folder, registry, report != nullptr ? *report : unread).run();
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", origin, error.what()));
   }

@@ -1,14 +1,11 @@
 #include "qat/onnx/inline.h"
 
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
-#include <google/protobuf/unknown_field_set.h>
-
 #include <algorithm>
 #include <map>
 
 #include "qat/base/error.h"
 #include "qat/onnx/make_node.h"
+#include "qat/onnx/newer_fields.h"
 
 namespace simaqat::onnx_format {
 namespace {
@@ -17,31 +14,6 @@ namespace {
 constexpr int kNodeOverload = 8;
 constexpr int kFunctionAttributeDefaults = 11;
 constexpr int kFunctionOverload = 13;
-
-// The strings, or messages as bytes, of a field.
-std::vector<std::string> newerField(const google::protobuf::Message& message, int number) {
-  std::vector<std::string> values;
-  const google::protobuf::Reflection& reflection = *message.GetReflection();
-  if (const auto* known = message.GetDescriptor()->FindFieldByNumber(number)) {
-    if (known->is_repeated()) {
-      for (int i = 0; i < reflection.FieldSize(message, known); ++i) {
-        values.push_back(reflection.GetRepeatedMessage(message, known, i).SerializeAsString());
-      }
-    } else if (reflection.HasField(message, known)) {
-      values.push_back(reflection.GetString(message, known));
-    }
-    return values;
-  }
-  const google::protobuf::UnknownFieldSet& fields = reflection.GetUnknownFields(message);
-  for (int i = 0; i < fields.field_count(); ++i) {
-    const auto& field = fields.field(i);
-    if (field.number() == number &&
-        field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) {
-      values.push_back(field.length_delimited());
-    }
-  }
-  return values;
-}
 
 // How the names and attributes of a body become those of the graph around it.
 class Scope {

@@ -96,6 +96,7 @@ OpDefinition defineClip() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.setting_inputs = {1, 2};
   op.pointwise = {block, nullptr, true};
   op.in_place = {{0, 0}};
   op.quantization.output = OutputQuantization::kComputes;

@@ -81,6 +81,7 @@ OpDefinition defineDequantizeLinear() {
   op.kernel = kernel;
   op.workspace = zeroPointWorkspace;
   op.gradient_is_error = true;
+  op.setting_inputs = {1, 2};
   op.downgrade = downgradeQuantizeLinear;
   op.examples = examples;
   return op;

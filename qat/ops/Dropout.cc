@@ -126,6 +126,7 @@ OpDefinition defineDropout() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.setting_inputs = {1, 2};
   op.in_place = {{0, 0}};
   op.random = true;
   op.specialize = specialize;

@@ -30,6 +30,7 @@ OpDefinition defineNegativeLogLikelihoodLoss() {
   op.infer = inferLabelLoss;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.setting_inputs = {2};
   op.examples = labelLossExamples;
   return op;
 }

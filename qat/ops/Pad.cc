@@ -159,6 +159,7 @@ OpDefinition definePad() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.setting_inputs = {1, 2, 3};
   op.quantization.output = OutputQuantization::kShares;
   op.quantization.shares = padsOnGrid;
   op.upgrade = upgrade;

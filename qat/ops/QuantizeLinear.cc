@@ -93,6 +93,7 @@ OpDefinition defineQuantizeLinear() {
   op.kernel = kernel;
   op.workspace = zeroPointWorkspace;
   op.gradient_is_error = true;
+  op.setting_inputs = {1, 2};
   op.downgrade = downgradeQuantizeLinear;
   op.examples = examples;
   return op;

@@ -223,6 +223,7 @@ OpDefinition defineResize() {
   op.evaluate = evaluate;
   op.workspace = workspace;
   op.gradient = gradient;
+  op.setting_inputs = {1, 2, 3};
   op.quantization.output = OutputQuantization::kShares;
   op.quantization.shares = [](const Node& node) {
     return node.attributes<ResizeAttributes>().mode == "nearest";

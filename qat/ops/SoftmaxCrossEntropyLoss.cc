@@ -73,6 +73,7 @@ OpDefinition defineSoftmaxCrossEntropyLoss() {
   op.kernel = kernel;
   op.workspace = workspace;
   op.gradient = gradient;
+  op.setting_inputs = {2};
   op.examples = examples;
   return op;
 }

@@ -53,21 +53,37 @@ void readTrainable(Graph& graph) {
   }
 }
 
+// Nothing trains in a finalized file; its single numbers are those of its formulas.
+ParameterEvidence evidenceOf(const Graph& graph, Stage stage, const ImportReport& report) {
+  ParameterEvidence evidence{listedParameters(graph), report.stated_parameters};
+  if (stage < Stage::kFinalized) return evidence;
+  evidence.listed.emplace();
+  for (const auto& variable : graph.variables()) {
+    if (variable->value.size() > 1) evidence.listed->insert(variable->name);
+  }
+  return evidence;
+}
+
 }  // namespace
 
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
 
-Model loadModel(const std::string& path, BatchNormPolicy policy) {
+Model loadModel(const std::string& path, BatchNormPolicy policy,
+                const std::vector<std::string>& train) {
   const FileBytes bytes(path);
   std::string hash = hashHex(bytes.view());
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  Model model{importModelBytes(bytes.view(), path, folder, opRegistry()),
+  ImportReport report;
+  Model model{importModelBytes(bytes.view(), path, folder, opRegistry(), &report),
               Stage::kSource,
               path,
               std::move(hash),
+              {},
               {}};
   try {
     model.stage = stageOf(model.graph, path);
+    model.constants =
+        decideParameters(model.graph, evidenceOf(model.graph, model.stage, report), train);
     model.warnings =
         canonicalize(model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
     bindQuantizers(model.graph);
@@ -80,12 +96,29 @@ Model loadModel(const std::string& path, BatchNormPolicy policy) {
 
 void setStage(Graph& graph, Stage stage) { graph.metadata[kStageKey] = stageName(stage); }
 
-void storeTrainable(Graph& graph) {
+namespace {
+
+// Those that `chosen` takes, a line each.
+template <class Chosen>
+std::string namesOf(const Graph& graph, const Chosen& chosen) {
   std::string names;
   for (const auto& variable : graph.variables()) {
-    if (variable->trainable) names += variable->name + "\n";
+    if (chosen(*variable)) names += variable->name + "\n";
   }
-  graph.metadata[kTrainableKey] = names;
+  return names;
+}
+
+}  // namespace
+
+void storeParameters(Graph& graph) {
+  graph.metadata[kParametersKey] = namesOf(
+      graph, [](const Variable& variable) { return variable.role == VariableRole::kWeight; });
+}
+
+void storeTrainable(Graph& graph) {
+  storeParameters(graph);
+  graph.metadata[kTrainableKey] =
+      namesOf(graph, [](const Variable& variable) { return variable.trainable; });
 }
 
 }  // namespace simaqat

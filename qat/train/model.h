@@ -6,6 +6,7 @@
 
 #include "qat/ir/graph.h"
 #include "qat/passes/canonicalize.h"
+#include "qat/passes/decide_parameters.h"
 
 namespace simaqat {
 
@@ -26,15 +27,21 @@ struct Model {
   std::string path;
   std::string hash;  // of the file's bytes
   std::vector<std::string> warnings;
+  // Initializers that could train, and are constants.
+  std::vector<ConstantInitializer> constants;
 };
 
-// Reads, canonicalizes, binds quantizers. `policy` is for a source file; later stages are as they
-// say. Weights' `trainable` follows the file's list where it has one, else all are.
-Model loadModel(const std::string& path, BatchNormPolicy policy = BatchNormPolicy::kAuto);
+// Reads, decides what is a parameter, canonicalizes, binds quantizers. `policy` is for a source file;
+// later stages are as they say. Constants that match a pattern in `train` are parameters. Weights'
+// `trainable` follows the file's list where it has one, else all are.
+Model loadModel(const std::string& path, BatchNormPolicy policy = BatchNormPolicy::kAuto,
+                const std::vector<std::string>& train = {});
 
 void setStage(Graph& graph, Stage stage);
 
-// Stores which variables train.
+// Stores which variables are parameters, so that constants stay constants.
+void storeParameters(Graph& graph);
+// Stores which variables train, besides.
 void storeTrainable(Graph& graph);
 
 }  // namespace simaqat

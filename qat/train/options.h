@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ struct TrainOptions {
   int64_t calibrate = 0;       // batches
   int64_t correct_biases = 0;  // batches a layer; 0: none
   uint64_t seed = 0;
+  // Called once with the table of what trains (parameterTable), before the first step.
+  std::function<void(const std::vector<std::vector<std::string>>&)> show_parameters;
   int threads = 0;  // 0: as many as there are processors
   bool bfloat16_gradients = false;
   Execution execution = Execution::kFast;

@@ -5,16 +5,20 @@
 #include <unordered_set>
 
 #include "qat/base/random.h"
+#include "qat/base/text.h"
 #include "qat/ir/op.h"
 #include "qat/passes/pattern.h"
 
 namespace simaqat {
 namespace {
 
-// The use that tells what a variable is, through the fake quantization of a weight.
+// The use that says what a variable is: through the fake quantization of a weight, and through
+// operators that give a vector the rank of what it is combined with.
 const Use* definingUse(const Value* value) {
   for (const Use& use : value->uses()) {
-    if (use.node->op().name == "FakeQuantize") return definingUse(use.node->output());
+    const std::string& name = use.node->op().name;
+    const bool passes = name == "FakeQuantize" || name == "Unsqueeze" || name == "Reshape";
+    if (passes && use.index == 0) return definingUse(use.node->output());
     return &use;
   }
   return nullptr;
@@ -27,8 +31,50 @@ bool isNormalization(const Node& node) {
          name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
+bool isProducedBy(const Value* value, const char* name) {
+  return value != nullptr && value->producer() != nullptr && value->producer()->op().name == name;
+}
+
+const Value* otherInput(const Use& use) { return use.node->input(1 - use.index); }
+
+// x / Sqrt(variance), or x * Reciprocal(Sqrt(variance)): a normalization written out.
+bool isNormalized(const Value* value) {
+  if (isProducedBy(value, "Div")) return isProducedBy(value->producer()->input(1), "Sqrt");
+  if (!isProducedBy(value, "Mul")) return false;
+  const Node& product = *value->producer();
+  return isProducedBy(product.input(0), "Reciprocal") || isProducedBy(product.input(1), "Reciprocal");
+}
+
+// The scale of a normalization that is written out.
+bool isWrittenOutScale(const Use& use) {
+  return use.node->op().name == "Mul" && isNormalized(otherInput(use));
+}
+
+// Its bias, which is added to what was scaled.
+bool isWrittenOutBias(const Use& use) {
+  if (use.node->op().name != "Add" || !isProducedBy(otherInput(use), "Mul")) return false;
+  const Node& scaled = *otherInput(use)->producer();
+  return isNormalized(scaled.input(0)) || isNormalized(scaled.input(1));
+}
+
+bool isAdded(const Use& use) {
+  return use.node->op().name == "Add" || use.node->op().name == "Sub";
+}
+
 bool isWeight(const Use& use) {
   return use.node->op().quantization.weight_input == static_cast<int>(use.index);
+}
+
+bool matchesWeight(const Graph& graph, const std::string& pattern) {
+  const auto& variables = graph.variables();
+  return std::any_of(variables.begin(), variables.end(), [&](const auto& variable) {
+    return variable->role == VariableRole::kWeight && matchesParameter(*variable, {pattern});
+  });
+}
+
+bool isUniform(const Tensor& tensor) {
+  const std::vector<double> values = tensor.toVector<double>();
+  return std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
 }
 
 void fill(Variable& variable, float number) {
@@ -40,13 +86,18 @@ void fill(Variable& variable, float number) {
 std::string parameterKind(const Variable& variable) {
   const Use* use = definingUse(variable.source);
   if (use == nullptr) return "weight";
-  if (isNormalization(*use->node)) return "norm";
+  if (isNormalization(*use->node) || isWrittenOutScale(*use) || isWrittenOutBias(*use)) {
+    return "norm";
+  }
   const bool bias = use->node->op().quantization.bias_input == static_cast<int>(use->index) ||
-                    (!isWeight(*use) && variable.value.dims().size() == 1);
+                    (isAdded(*use) && variable.value.dims().size() <= 1);
   return bias ? "bias" : "weight";
 }
 
-void keepReached(Graph& graph) {
+namespace {
+
+// The values that a gradient from one of the outputs can reach.
+std::unordered_set<const Value*> reachedValues(const Graph& graph) {
   std::unordered_set<const Value*> reached;
   std::vector<const Value*> pending;
   for (const GraphOutput& output : graph.outputs) pending.push_back(output.value);
@@ -61,6 +112,13 @@ void keepReached(Graph& graph) {
       if (input != nullptr) pending.push_back(input);
     }
   }
+  return reached;
+}
+
+}  // namespace
+
+void keepReached(Graph& graph) {
+  const std::unordered_set<const Value*> reached = reachedValues(graph);
   for (const auto& variable : graph.variables()) {
     variable->trainable = variable->trainable && reached.count(variable->source) != 0;
   }
@@ -75,18 +133,23 @@ bool matchesParameter(const Variable& variable, const std::vector<std::string>& 
 void requireMatches(const Graph& graph, const char* option,
                     const std::vector<std::string>& patterns) {
   for (const std::string& pattern : patterns) {
-    const auto& variables = graph.variables();
-    const bool any = std::any_of(variables.begin(), variables.end(), [&](const auto& variable) {
-      return variable->role == VariableRole::kWeight && matchesParameter(*variable, {pattern});
-    });
-    if (!any) throw inputError("{} {}: matches no weight of the model", option, pattern);
+    if (!matchesWeight(graph, pattern)) {
+      throw inputError("{} {}: matches no weight of the model", option, pattern);
+    }
   }
 }
 
 void selectTrainable(Graph& graph, const std::vector<std::string>& train,
-                     const std::vector<std::string>& freeze) {
+                     const std::vector<std::string>& freeze,
+                     const std::vector<ConstantInitializer>& constants) {
   requireMatches(graph, "--train", train);
-  requireMatches(graph, "--freeze", freeze);
+  for (const std::string& pattern : freeze) {
+    const bool is_constant =
+        std::any_of(constants.begin(), constants.end(), [&](const ConstantInitializer& constant) {
+          return matchesPattern(constant.name, pattern);
+        });
+    if (!is_constant) requireMatches(graph, "--freeze", {pattern});
+  }
   for (const auto& variable : graph.variables()) {
     if (variable->role != VariableRole::kWeight) continue;
     if (matchesParameter(*variable, train)) variable->trainable = true;
@@ -94,10 +157,56 @@ void selectTrainable(Graph& graph, const std::vector<std::string>& train,
   }
 }
 
+std::vector<std::vector<std::string>> parameterTable(
+    const Graph& graph, const std::vector<ConstantInitializer>& constants) {
+  const std::unordered_set<const Value*> reached = reachedValues(graph);
+  std::vector<std::vector<std::string>> rows = {{"PARAMETER", "SHAPE", "KIND", "TRAINS", "WHY NOT"}};
+  for (const auto& variable : graph.variables()) {
+    if (variable->role != VariableRole::kWeight) continue;
+    const bool is_reached = reached.count(variable->source) != 0;
+    const bool trains = variable->trainable && is_reached;
+    const char* reason = trains ? "" : is_reached ? "frozen" : "no gradient reaches it";
+    rows.push_back({variable->name, dimsToString(variable->value.dims()), parameterKind(*variable),
+                    trains ? "yes" : "no", reason});
+  }
+  for (const ConstantInitializer& constant : constants) {
+    rows.push_back({constant.name, dimsToString(constant.dims), "constant", "no", constant.reason});
+  }
+  return rows;
+}
+
+int64_t trainedElements(const Graph& graph) {
+  int64_t elements = 0;
+  for (const auto& variable : graph.variables()) {
+    if (variable->role == VariableRole::kWeight && variable->trainable) {
+      elements += variable->value.size();
+    }
+  }
+  return elements;
+}
+
+std::vector<std::string> warningsOfMerged(const Graph& graph) {
+  std::vector<std::string> merged;
+  for (const auto& variable : graph.variables()) {
+    const size_t uses = variable->source->uses().size();
+    const std::string kind = parameterKind(*variable);
+    const bool has_kind = kind == "bias" || kind == "norm";
+    if (variable->trainable && has_kind && uses > 1 && isUniform(variable->value)) {
+      merged.push_back(fmt::format("'{}' ({} uses)", variable->name, uses));
+    }
+  }
+  if (merged.empty()) return {};
+  return {fmt::format(
+      "{}: one initializer with one value throughout serves several nodes and trains as one "
+      "parameter; if the exporter merged equal ones, export without that (docs/EXPORT.md)",
+      joined(merged))};
+}
+
 void initializeRandomly(Graph& graph, uint64_t seed) {
   for (const auto& variable : graph.variables()) {
+    const bool is_frozen = variable->role == VariableRole::kWeight && !variable->trainable;
     const Use* use = definingUse(variable->source);
-    if (use == nullptr) continue;
+    if (use == nullptr || is_frozen) continue;
     if (isNormalization(*use->node)) {
       // Inputs: x, scale, bias, mean, variance.
       fill(*variable, use->index == 1 || use->index == 4 ? 1.0f : 0.0f);
@@ -114,7 +223,9 @@ void initializeRandomly(Graph& graph, uint64_t seed) {
       for (int64_t i = 0; i < variable->value.size(); ++i) {
         data[i] = deviation * stream.normal(static_cast<uint64_t>(i));
       }
-    } else if (variable->role == VariableRole::kWeight && parameterKind(*variable) == "bias") {
+    } else if (isWrittenOutScale(*use)) {
+      fill(*variable, 1);
+    } else if (isWrittenOutBias(*use) || parameterKind(*variable) == "bias") {
       fill(*variable, 0);
     }
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "qat/ir/graph.h"
+#include "qat/passes/decide_parameters.h"
 
 namespace simaqat {
 
@@ -20,15 +21,28 @@ void requireMatches(const Graph& graph, const char* option,
                     const std::vector<std::string>& patterns);
 
 // Applies --train and --freeze patterns to Variable::trainable, in that order, as requireMatches
-// allows.
+// allows. To freeze one of the `constants` is allowed, and changes nothing.
 void selectTrainable(Graph& graph, const std::vector<std::string>& train,
-                     const std::vector<std::string>& freeze);
+                     const std::vector<std::string>& freeze,
+                     const std::vector<ConstantInitializer>& constants);
+
+// What trains and what does not, with the reason: a row each of name, shape, kind, "yes" or "no",
+// and why. The first row has the titles.
+std::vector<std::vector<std::string>> parameterTable(
+    const Graph& graph, const std::vector<ConstantInitializer>& constants);
+
+int64_t trainedElements(const Graph& graph);
+
+// Warnings about parameters that an exporter seems to have merged because their values were equal:
+// biases and normalizations' scales with one value throughout that several nodes use.
+std::vector<std::string> warningsOfMerged(const Graph& graph);
 
 // True where a name pattern or the kind's name is in the list.
 bool matchesParameter(const Variable& variable, const std::vector<std::string>& patterns);
 
 // He initialization (He 2015): normal with variance 2 / fan_in for convolution and linear weights,
-// zeros for biases; normalizations start as the identity with mean 0 and variance 1.
+// zeros for biases; normalizations, written out ones too, start as the identity with mean 0 and
+// variance 1. What does not train, and other parameters, keep their values.
 void initializeRandomly(Graph& graph, uint64_t seed);
 
 }  // namespace simaqat

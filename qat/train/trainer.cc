@@ -77,7 +77,7 @@ class Trainer {
   explicit Trainer(const TrainOptions& options)
       : options_(options),
         pool_(options.threads > 0 ? options.threads : availableProcessors()),
-        model_(loadModel(options.model)),
+        model_(loadModel(options.model, BatchNormPolicy::kAuto, options.train_patterns)),
         manifest_(loadManifest(options.manifest)),
         fields_(fieldNames(manifest_, options.split)),
         loss_(loadLoss(options.loss, model_.graph, fields_)),
@@ -116,7 +116,10 @@ class Trainer {
  private:
   void prepareModel() {
     Graph& graph = model_.graph;
-    selectTrainable(graph, options_.train_patterns, options_.freeze_patterns);
+    selectTrainable(graph, options_.train_patterns, options_.freeze_patterns, model_.constants);
+    if (model_.stage == Stage::kSource) {
+      for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
+    }
     requireMatches(graph, "--no-decay", options_.optimizer.no_decay);
     if (options_.random_init) {
       if (model_.stage != Stage::kSource) {
@@ -163,6 +166,9 @@ class Trainer {
                        options_.model, fixed, options_.batch_size);
     }
     joined_ = std::make_unique<Graph>(joinForTraining());
+    if (options_.show_parameters) {
+      options_.show_parameters(parameterTable(*joined_, model_.constants));
+    }
     data_ = Dataset::open(manifest_, options_.split, fieldSpecs(joined_->inputs));
     for (size_t i = 0; i < data_->fieldCount(); ++i) {
       sample_dims_[data_->fieldName(i)] = data_->sampleDims(i);
@@ -518,6 +524,7 @@ class Trainer {
       reestimateBatchNorm(graph, options_.reestimate_bn, loader, options_.batch_size, sample_dims_,
                           options_.unbiased_running_var, pool_, options_.execution);
     }
+    storeParameters(graph);
     // An FP32 model stays one that prepare takes.
     if (model_.stage != Stage::kSource) {
       setStage(graph, Stage::kTrained);

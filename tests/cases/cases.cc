@@ -11,8 +11,8 @@
 #include "kernels/isa.h"
 #include "qat/data/array_reader.h"
 #include "qat/data/npz.h"
-#include "qat/onnx/import.h"
-#include "qat/ops/registry.h"
+#include "qat/ir/op.h"
+#include "qat/train/model.h"
 #include "tests/catch.h"
 #include "tests/zoo/zoo.h"
 
@@ -109,7 +109,7 @@ std::vector<double> metric(const std::string& path, const std::string& key) {
   return values;
 }
 
-Graph graphOf(const std::string& path) { return importModel(path, opRegistry()); }
+Graph graphOf(const std::string& path) { return loadModel(path).graph; }
 
 void checkStep(const Case& c, const cli::Args& extra) {
   constexpr double kRate = 64;
@@ -137,7 +137,6 @@ void checkStep(const Case& c, const cli::Args& extra) {
   for (const auto& [name, gradient] : expected) {
     INFO(name);
     REQUIRE(after.count(name) == 1);
-    // Merged parameters that are apart once read have the name they were merged under in the file.
     REQUIRE(before.count(name) == 1);
     const std::vector<double> ours = difference(before.at(name), after.at(name), kRate);
     const double error = norm(difference(ours, gradient, 1));

@@ -72,7 +72,7 @@ void checkInteger(const std::string& exported);
 // The loss that `eval` finds.
 double evalLoss(const std::string& model, const std::string& loss, const std::string& manifest);
 
-// The source's graph of a file, as the program reads it.
+// The graph of a file, as the program reads it.
 Graph graphOf(const std::string& path);
 
 }  // namespace simaqat::cases
