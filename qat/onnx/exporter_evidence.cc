@@ -42,17 +42,16 @@ size_t widthOf(int data_type) {
 // Floats with one value throughout.
 bool isUniform(const onnx::TensorProto& tensor) {
   const auto same = [](const auto& values) {
-    return !values.empty() && std::all_of(values.begin(), values.end(),
-                                          [&](auto v) { return v == values[0]; });
+    return !values.empty() &&
+           std::all_of(values.begin(), values.end(), [&](auto v) { return v == values[0]; });
   };
   const size_t width = widthOf(tensor.data_type());
   if (width == 0) return false;
   if (tensor.has_raw_data()) {
     const std::string& bytes = tensor.raw_data();
     // Each element is the one before it.
-    return bytes.size() >= width &&
-           std::equal(bytes.begin() + static_cast<std::ptrdiff_t>(width), bytes.end(),
-                      bytes.begin());
+    return bytes.size() >= width && std::equal(bytes.begin() + static_cast<std::ptrdiff_t>(width),
+                                               bytes.end(), bytes.begin());
   }
   return same(tensor.float_data()) || same(tensor.double_data()) || same(tensor.int32_data());
 }
@@ -150,7 +149,8 @@ class Separation {
     return names;
   }
 
-  // Of the names that are lost, the one that ends as `placeholder` does (weight, bias), or the first.
+  // Of the names that are lost, the one that ends as `placeholder` does (weight, bias), or the
+  // first.
   static std::vector<std::string>::iterator matching(std::vector<std::string>& lost,
                                                      const std::string& placeholder) {
     const std::string ending = placeholder.substr(placeholder.rfind('_') + 1);

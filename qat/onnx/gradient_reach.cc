@@ -35,8 +35,9 @@ std::unordered_set<std::string> reachedByGradient(const std::vector<OpsetNode>& 
   for (const onnx::ValueInfoProto& output : graph.output()) reached.insert(output.name());
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
     const onnx::NodeProto& node = it->proto;
-    const bool arrives = std::any_of(node.output().begin(), node.output().end(),
-                                     [&](const std::string& name) { return reached.count(name) != 0; });
+    const bool arrives =
+        std::any_of(node.output().begin(), node.output().end(),
+                    [&](const std::string& name) { return reached.count(name) != 0; });
     if (!arrives) continue;
     if (hasBody(node)) {
       reached.insert(node.input().begin(), node.input().end());

@@ -49,7 +49,8 @@ bool isArithmetic(const Node& node) {
   return isOneOf(node.op().qualifiedName(), {"Add", "Sub", "Mul", "Div"});
 }
 
-// ---- Normalization of the model's input ----------------------------------------------------------
+// ---- Normalization of the model's input
+// ----------------------------------------------------------
 
 // An initializer or constant, or what operators that move values make of one.
 bool isStored(const Value* value) {
@@ -88,7 +89,8 @@ bool normalizesInput(const Variable& variable, const std::vector<Use>& uses) {
          });
 }
 
-// ---- Masks ---------------------------------------------------------------------------------------
+// ---- Masks
+// ---------------------------------------------------------------------------------------
 
 bool leadsToSoftmax(const Value* value) {
   const std::vector<Use> uses = usesThroughMoves(value);
@@ -103,16 +105,18 @@ bool leadsToSoftmax(const Value* value) {
 bool isMask(const Variable& variable, const std::vector<Use>& uses) {
   constexpr double kLeavesOut = -100;
   const std::vector<double> values = variable.value.toVector<double>();
-  const bool has_form = std::all_of(values.begin(), values.end(),
-                                    [](double v) { return v == 0 || v <= kLeavesOut; });
-  const bool leaves_out = std::any_of(values.begin(), values.end(), [](double v) { return v != 0; });
+  const bool has_form =
+      std::all_of(values.begin(), values.end(), [](double v) { return v == 0 || v <= kLeavesOut; });
+  const bool leaves_out =
+      std::any_of(values.begin(), values.end(), [](double v) { return v != 0; });
   return has_form && leaves_out && allUses(uses, [](const Use& use) {
            return isOneOf(use.node->op().qualifiedName(), {"Add", "Sum", "Where"}) &&
                   leadsToSoftmax(use.node->output());
          });
 }
 
-// ---- Single numbers ------------------------------------------------------------------------------
+// ---- Single numbers
+// ------------------------------------------------------------------------------
 
 bool isDividedBy(const Use& use) {
   const std::string& type = use.node->op().qualifiedName();
@@ -133,7 +137,9 @@ std::string whyNumber(const Variable& variable, const std::vector<Use>& uses) {
   // A path of modules: the state_dict of PyTorch has it.
   if (name.find('.') != std::string::npos) return "";
   const auto all = [&](const auto& function) { return allUses(uses, function); };
-  if (all([](const Use& use) { return use.node->op().qualifiedName() == "Pow" && use.index == 1; })) {
+  if (all([](const Use& use) {
+        return use.node->op().qualifiedName() == "Pow" && use.index == 1;
+      })) {
     return "an exponent";
   }
   if (all(isEpsilon)) return "an epsilon";
@@ -145,7 +151,8 @@ std::string whyNumber(const Variable& variable, const std::vector<Use>& uses) {
   return "";
 }
 
-// ---- Weights as constants ------------------------------------------------------------------------
+// ---- Weights as constants
+// ------------------------------------------------------------------------
 
 bool isNormalization(const Node& node) {
   const std::string& name = node.op().name;
@@ -206,9 +213,8 @@ void promote(Graph& graph, const Function& wanted) {
 }
 
 bool matchesAny(const std::string& name, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return matchesPattern(name, pattern);
-  });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matchesPattern(name, pattern); });
 }
 
 bool isFinite(const Tensor& tensor) {
@@ -219,12 +225,14 @@ bool isFinite(const Tensor& tensor) {
 // "" for a parameter.
 std::string whyConstant(const Variable& variable, const ParameterEvidence& evidence) {
   if (evidence.listed) {
-    return evidence.listed->count(variable.name) != 0 ? "" : "the file lists it as no parameter";
+    return evidence.listed->count(variable.name) != 0 ? ""
+                                                      : "is not in the file's list of parameters";
   }
   const auto stated = evidence.stated.find(variable.name);
-  if (stated != evidence.stated.end()) return stated->second ? "" : "the exporter says a buffer";
+  if (stated != evidence.stated.end())
+    return stated->second ? "" : "the exporter calls it a buffer";
   if (!isFinite(variable.value)) {
-    return "a constant: has values that are not finite";
+    return "has values that are not finite";
   }
   const std::vector<Use> uses = usesThroughMoves(variable.source);
   if (isMask(variable, uses)) return "a mask in front of a Softmax";
@@ -241,7 +249,7 @@ bool isGeneratedName(const std::string& name) {
   const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
   // TensorFlow's variables have such names, its constants similar ones.
   if (has("ReadVariableOp")) return false;
-  if (startsWith("onnx::") || startsWith("/") || startsWith("const") || has("Const") || has(":")) {
+  if (startsWith("onnx::") || startsWith("/") || startsWith("const_") || has("Const") || has(":")) {
     return true;
   }
   // 17, _17, val_17, _val_17, v_17
@@ -266,9 +274,8 @@ std::vector<ConstantInitializer> decideParameters(Graph& graph, const ParameterE
   if (!evidence.listed && keepsWeightsInConstants(graph)) {
     promote(graph, [](const Value& value) {
       const std::vector<Use> uses = usesThroughMoves(&value);
-      return std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
-        return isParameterUse(use, value.type.dims());
-      });
+      return std::any_of(uses.begin(), uses.end(),
+                         [&](const Use& use) { return isParameterUse(use, value.type.dims()); });
     });
   }
   std::vector<ConstantInitializer> constants;

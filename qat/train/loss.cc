@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <unordered_set>
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
@@ -99,6 +100,29 @@ Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std
     loss.graph.freezeVariable(loss.graph.variables().back().get());
   }
   return loss;
+}
+
+std::string warningOfAssignment(const Graph& loss) {
+  std::unordered_set<const Value*> seen;
+  std::vector<const Value*> pending = {loss.outputs.front().value};
+  const Node* choice = nullptr;
+  while (!pending.empty()) {
+    const Value* value = pending.back();
+    pending.pop_back();
+    const Node* node = value->producer();
+    if (node == nullptr || !seen.insert(value).second) continue;
+    const std::string name = node->op().qualifiedName();
+    if (name == "simaqat::StopGradient") return "";
+    if (name == "TopK" || name == "ArgMax") choice = node;
+    for (const Value* input : node->inputs()) {
+      if (input != nullptr) pending.push_back(input);
+    }
+  }
+  if (choice == nullptr) return "";
+  return fmt::format(
+      "the loss chooses by {} and stops no gradient: if its source has detach(), the exporter "
+      "dropped it, and the gradient is another one (docs/EXPORT.md; --stop-gradient)",
+      choice->describe());
 }
 
 std::map<std::string, LossSource> bindLoss(const Graph& loss, const Graph& model,

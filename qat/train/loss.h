@@ -18,6 +18,10 @@ struct Loss {
 // output and `target`, the field that is no input of the model.
 Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std::string>& fields);
 
+// A warning where the loss chooses by TopK or ArgMax and stops no gradient, as a loss that assigns
+// targets does once the exporter has dropped detach(); else "".
+std::string warningOfAssignment(const Graph& loss);
+
 // A type as a loss takes it: where the model fixes its batch, the loss leaves it open, since
 // evaluation asks about a part of one.
 TensorType withOpenBatch(TensorType type);

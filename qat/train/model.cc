@@ -7,6 +7,7 @@
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/onnx/import.h"
@@ -64,6 +65,35 @@ ParameterEvidence evidenceOf(const Graph& graph, Stage stage, const ImportReport
   return evidence;
 }
 
+// The first names of a list that may be long.
+std::string firstOf(std::vector<std::string> names) {
+  constexpr size_t kShown = 8;
+  if (names.size() > kShown) {
+    names.resize(kShown);
+    names.push_back("...");
+  }
+  return joined(names);
+}
+
+void addImportWarnings(const ImportReport& report, Model& model) {
+  if (!report.separated.empty()) {
+    model.warnings.push_back(
+        fmt::format("{} parameters that the exporter had merged by value have initializers of "
+                    "their own again: {}",
+                    report.separated.size(), firstOf(report.separated)));
+  }
+  std::vector<std::string> missing;
+  for (const std::string& name : listedParameters(model.graph).value_or(std::set<std::string>())) {
+    if (model.graph.findVariable(name) == nullptr) missing.push_back(name);
+  }
+  if (!missing.empty()) {
+    model.warnings.push_back(fmt::format(
+        "metadata {} lists {} names that no initializer of the graph has, and which do not train: "
+        "{}",
+        kParametersKey, missing.size(), firstOf(missing)));
+  }
+}
+
 }  // namespace
 
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
@@ -86,6 +116,7 @@ Model loadModel(const std::string& path, BatchNormPolicy policy,
         decideParameters(model.graph, evidenceOf(model.graph, model.stage, report), train);
     model.warnings =
         canonicalize(model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
+    if (model.stage == Stage::kSource) addImportWarnings(report, model);
     bindQuantizers(model.graph);
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", path, error.what()));

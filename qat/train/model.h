@@ -31,9 +31,9 @@ struct Model {
   std::vector<ConstantInitializer> constants;
 };
 
-// Reads, decides what is a parameter, canonicalizes, binds quantizers. `policy` is for a source file;
-// later stages are as they say. Constants that match a pattern in `train` are parameters. Weights'
-// `trainable` follows the file's list where it has one, else all are.
+// Reads, decides what is a parameter, canonicalizes, binds quantizers. `policy` is for a source
+// file; later stages are as they say. Constants that match a pattern in `train` are parameters.
+// Weights' `trainable` follows the file's list where it has one, else all are.
 Model loadModel(const std::string& path, BatchNormPolicy policy = BatchNormPolicy::kAuto,
                 const std::vector<std::string>& train = {});
 

@@ -42,7 +42,8 @@ bool isNormalized(const Value* value) {
   if (isProducedBy(value, "Div")) return isProducedBy(value->producer()->input(1), "Sqrt");
   if (!isProducedBy(value, "Mul")) return false;
   const Node& product = *value->producer();
-  return isProducedBy(product.input(0), "Reciprocal") || isProducedBy(product.input(1), "Reciprocal");
+  return isProducedBy(product.input(0), "Reciprocal") ||
+         isProducedBy(product.input(1), "Reciprocal");
 }
 
 // The scale of a normalization that is written out.
@@ -160,7 +161,8 @@ void selectTrainable(Graph& graph, const std::vector<std::string>& train,
 std::vector<std::vector<std::string>> parameterTable(
     const Graph& graph, const std::vector<ConstantInitializer>& constants) {
   const std::unordered_set<const Value*> reached = reachedValues(graph);
-  std::vector<std::vector<std::string>> rows = {{"PARAMETER", "SHAPE", "KIND", "TRAINS", "WHY NOT"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"PARAMETER", "SHAPE", "KIND", "TRAINS", "WHY NOT"}};
   for (const auto& variable : graph.variables()) {
     if (variable->role != VariableRole::kWeight) continue;
     const bool is_reached = reached.count(variable->source) != 0;

@@ -89,6 +89,8 @@ class Trainer {
           options.model, stageName(model_.stage));
     }
     for (const std::string& warning : model_.warnings) logWarning("{}", warning);
+    const std::string assignment = warningOfAssignment(loss_.graph);
+    if (!assignment.empty() && options_.stop_gradients.empty()) logWarning("{}", assignment);
     if (!options_.teacher.empty()) openTeacher();
     prepareModel();
     openData();

@@ -151,8 +151,8 @@ void checkStep(const Case& c, const cli::Args& extra) {
 }
 
 double evalLoss(const std::string& model, const std::string& loss, const std::string& manifest) {
-  const cli::Result result =
-      cli::runWell({"eval", model, "--loss", loss, "--data", manifest, "--metric", "none", "--json"});
+  const cli::Result result = cli::runWell(
+      {"eval", model, "--loss", loss, "--data", manifest, "--metric", "none", "--json"});
   const json value = json::parse(result.out)["loss"];
   return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
 }

@@ -1,5 +1,5 @@
-// Small models that once failed, each with the right values: ../shared/cases, whose README says what
-// each must do. Runs the program on them as its user would, on every instruction set.
+// Small models that once failed, each with the right values: ../shared/cases, whose README says
+// what each must do. Runs the program on them as its user would, on every instruction set.
 #pragma once
 
 #include <functional>
@@ -43,15 +43,15 @@ std::vector<double> metric(const std::string& path, const std::string& key);
 void checkStep(const Case& c, const cli::Args& extra = {});
 
 struct FlowOptions {
-  std::string loss;  // "": the case's own
+  std::string loss;   // "": the case's own
   int64_t batch = 0;  // 0: all samples
   int64_t steps = 1;
   cli::Args prepare, train, finalize, export_file;  // further arguments
-  std::string source;  // "": the case's own model
+  std::string source;                               // "": the case's own model
 };
 
 struct Flow {
-  std::string table;      // what `prepare` printed
+  std::string table;                                   // what `prepare` printed
   std::string prepared, trained, finalized, exported;  // paths
   double first_loss = 0;  // of the first step; NaN where there was none
   double loss = 0;        // of the exported file

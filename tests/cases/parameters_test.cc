@@ -20,7 +20,8 @@ void checkStepAndFlow(const Case& c) {
 
 std::vector<double> floats(const std::string& path, const std::string& name) {
   const Graph graph = graphOf(path);
-  if (const Variable* variable = graph.findVariable(name)) return variable->value.toVector<double>();
+  if (const Variable* variable = graph.findVariable(name))
+    return variable->value.toVector<double>();
   const Value* value = graph.findValue(name);
   REQUIRE(value != nullptr);
   return value->constant.toVector<double>();
@@ -64,8 +65,7 @@ TEST_CASE("a Constant node stays one through files of simaqat") {
   CHECK(floats(c.out("b.onnx"), "std") == std);
   for (const char* name : {"w", "fw", "bn.g", "bn.b"}) {
     INFO(name);
-    const std::vector<double> expected =
-        c.value(std::string("after40/") + name).toVector<double>();
+    const std::vector<double> expected = c.value(std::string("after40/") + name).toVector<double>();
     CHECK(largestDifference(floats(c.out("b.onnx"), name), expected) <= 1e-4);
   }
   FlowOptions flow;
@@ -119,7 +119,8 @@ TEST_CASE("merged initializers are apart again where the exporter left their nam
     checkStepAndFlow(Case("merged_initializers", name));
   }
   const Case unknown("merged_initializers", "unknown");
-  const cli::Result prepared = cli::runWell({"prepare", unknown.model, "-o", unknown.out("p.onnx")});
+  const cli::Result prepared =
+      cli::runWell({"prepare", unknown.model, "-o", unknown.out("p.onnx")});
   const cli::Result trained =
       cli::runWell({"train", unknown.model, "-o", unknown.out("t.onnx"), "--loss", "cross_entropy",
                     "--data", unknown.manifest, "--steps", "1", "--batch-size", "4"});
