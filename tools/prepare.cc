@@ -18,6 +18,7 @@
 #include "qat/train/exportable.h"
 #include "qat/train/parameters.h"
 #include "qat/train/step_graph.h"
+#include "tools/check.h"
 #include "tools/command.h"
 #include "tools/recipe.h"
 #include "tools/width_search.h"
@@ -35,6 +36,7 @@ class PrepareCommand : public Command {
     return "Examples:\n"
            "  simaqat prepare model.onnx -o prepared.onnx\n"
            "  simaqat prepare googlenet.onnx -o prepared.onnx --outputs logits --batch-size 64\n"
+           "  simaqat prepare model.onnx --check --data data.json\n"
            "  simaqat prepare model.onnx -o prepared.onnx --recipe recipe.json\n"
            "  simaqat prepare model.onnx -o prepared.onnx --data data.json --size-budget 200000 "
            "\\\n"
@@ -45,7 +47,11 @@ class PrepareCommand : public Command {
   }
   void declare(OptionSet& set) override {
     set.add("MODEL", model_, "The FP32 training graph (ONNX)").required();
-    set.add("-o,--output", output_, "The prepared model to write").required();
+    set.add("-o,--output", output_, "The prepared model to write");
+    Option check = set.flag("--check", check_,
+                            "Write nothing: run the model once, forward and backward, on --data or "
+                            "on noise, and report what would fail or deserves a look");
+    set.flag("--json", json_, "The report of --check as one JSON object").needs(check);
     set.add("--recipe", recipe_, "What to quantize and how (JSON)");
     set.add("--outputs", outputs_, "Keep these outputs only").commaSeparated();
     set.count("--batch-size", batch_size_, "Print the planned memory of a step at this size", 1);
@@ -59,6 +65,7 @@ class PrepareCommand : public Command {
   }
 
   int run() override {
+    if (output_.empty() && !check_) throw usageError("--output is required (or --check)");
     Model model = loadModel(model_, parseBatchNormPolicy(batch_norm_), train_);
     if (model.stage != Stage::kSource) {
       throw inputError("{}: is {} already; prepare takes an FP32 training graph", model_,
@@ -66,6 +73,7 @@ class PrepareCommand : public Command {
     }
     printWarnings(model);
     Graph& graph = model.graph;
+    if (check_) return check(model);
     warnOfFusedBatchNorm(graph);
     for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
     std::string recipe_hash;
@@ -104,6 +112,16 @@ class PrepareCommand : public Command {
   }
 
  private:
+  int check(Model& model) {
+    try {
+      if (!outputs_.empty()) selectOutputs(model.graph, outputs_);
+      selectTrainable(model.graph, train_, freeze_, model.constants);
+      return runCheck(model, {widths_.manifest(), widths_.split(), batch_size_, json_});
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
+    }
+  }
+
   static void warnOfFusedBatchNorm(const Graph& graph) {
     const auto count = [&](const char* op) {
       return std::count_if(graph.nodes().begin(), graph.nodes().end(),
@@ -158,6 +176,8 @@ class PrepareCommand : public Command {
   std::vector<std::string> train_;
   std::vector<std::string> freeze_;
   bool equalize_ = false;
+  bool check_ = false;
+  bool json_ = false;
   WidthSearch widths_;
 };
 

@@ -15,6 +15,8 @@ namespace simaqat {
 class WidthSearch {
  public:
   void declare(OptionSet& set);
+  const std::string& manifest() const { return manifest_; }
+  const std::string& split() const { return split_; }
   bool isWanted() const { return measures_ || chooses() || !write_recipe_.empty(); }
 
   // Prints what was measured. With a budget, adds an override to `options` for each layer with a

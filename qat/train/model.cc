@@ -109,11 +109,13 @@ Model loadModel(const std::string& path, BatchNormPolicy policy,
               path,
               std::move(hash),
               {},
-              {}};
+              {},
+              false};
   try {
     model.stage = stageOf(model.graph, path);
-    model.constants =
-        decideParameters(model.graph, evidenceOf(model.graph, model.stage, report), train);
+    const ParameterEvidence evidence = evidenceOf(model.graph, model.stage, report);
+    model.names_parameters = evidence.listed || !evidence.stated.empty();
+    model.constants = decideParameters(model.graph, evidence, train);
     model.warnings =
         canonicalize(model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
     if (model.stage == Stage::kSource) addImportWarnings(report, model);

@@ -29,6 +29,8 @@ struct Model {
   std::vector<std::string> warnings;
   // Initializers that could train, and are constants.
   std::vector<ConstantInitializer> constants;
+  // Whether the file itself says which initializers are parameters.
+  bool names_parameters = false;
 };
 
 // Reads, decides what is a parameter, canonicalizes, binds quantizers. `policy` is for a source

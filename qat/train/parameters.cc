@@ -66,6 +66,16 @@ bool isWeight(const Use& use) {
   return use.node->op().quantization.weight_input == static_cast<int>(use.index);
 }
 
+// Through operators that only move values, as in the Transpose that some exporters write.
+bool reachesWeight(const Value* value) {
+  const auto& uses = value->uses();
+  return std::any_of(uses.begin(), uses.end(), [](const Use& use) {
+    const OutputQuantization output = use.node->op().quantization.output;
+    const bool moves = use.index == 0 && output == OutputQuantization::kShares;
+    return isWeight(use) || (moves && reachesWeight(use.node->output()));
+  });
+}
+
 bool matchesWeight(const Graph& graph, const std::string& pattern) {
   const auto& variables = graph.variables();
   return std::any_of(variables.begin(), variables.end(), [&](const auto& variable) {
@@ -93,6 +103,10 @@ std::string parameterKind(const Variable& variable) {
   const bool bias = use->node->op().quantization.bias_input == static_cast<int>(use->index) ||
                     (isAdded(*use) && variable.value.dims().size() <= 1);
   return bias ? "bias" : "weight";
+}
+
+bool servesAsParameter(const Variable& variable) {
+  return parameterKind(variable) != "weight" || reachesWeight(variable.source);
 }
 
 namespace {

@@ -13,6 +13,10 @@ namespace simaqat {
 // "weight", "bias" or "norm" (gamma and beta of a normalization), by the operators that use it.
 std::string parameterKind(const Variable& variable);
 
+// Whether an operator uses it as what only a parameter is: the weight or bias of a product, the scale
+// or bias of a normalization.
+bool servesAsParameter(const Variable& variable);
+
 // Leaves trainable the weights that a gradient from one of the graph's outputs can reach.
 void keepReached(Graph& graph);
 
