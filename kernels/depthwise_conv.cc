@@ -186,8 +186,9 @@ struct TargetPlanes {
   int64_t size;
 };
 
-// Planes of which each sum makes every second column, and every so-many-th row: the sums' rows are
-// kept apart until all are there.
+// Planes of which each sum makes every second column, and every so-many-th row. Until all sums are
+// there each one has its elements in a part of its own, row by row without gaps, whichever way it is
+// summed.
 struct StridedPlanes {
   static constexpr int64_t kStride = 2;
 
@@ -202,14 +203,13 @@ struct StridedPlanes {
       : row_step(shape.stride[1]),
         height(shape.in[1]),
         width(shape.in[2]),
-        stride(ceilDiv(width, kStride)),
-        part(ceilDiv(height, row_step) * stride) {}
+        part(ceilDiv(height, row_step) * columnsOf(0)) {}
   int64_t scratchSize() const { return row_step * kStride * part; }
 
   PlaneRows rows(const WindowSum& sum, const Tiling& tiling, const TileRange& range) const {
     PlaneRows rows(sum, tiling, range);
-    rows.target = partBegin(sum) + range.row * stride + range.column;
-    rows.target_stride = stride;
+    rows.target_stride = sum.axis[2].count;
+    rows.target = partBegin(sum) + range.row * rows.target_stride + range.column;
     rows.step = 1;
     return rows;
   }
@@ -226,8 +226,7 @@ struct StridedPlanes {
       const float* from = plane(number, number - begin, worker);
       float* to = target + number * height * width;
       for (int64_t h = 0; h < height; ++h, to += width) {
-        const int64_t row = h / row_step * stride;
-        joinRow(from + partOf(h % row_step, 0) + row, from + partOf(h % row_step, 1) + row, to);
+        joinRow(rowOf(from, h, 0), rowOf(from, h, 1), to);
       }
     }
   }
@@ -236,8 +235,13 @@ struct StridedPlanes {
   ThreadArrays<float> scratch;  // [plane of those done together][scratchSize()]
 
  private:
-  // Where the part with these first row and column begins.
+  // A row's columns with this residue: of an odd width, residue 1 has one less than residue 0.
+  int64_t columnsOf(int64_t residue) const { return ceilDiv(width - residue, kStride); }
+  // Where the part with these residues of row and column begins.
   int64_t partOf(int64_t row, int64_t column) const { return (row * kStride + column) * part; }
+  const float* rowOf(const float* parts, int64_t row, int64_t column) const {
+    return parts + partOf(row % row_step, column) + row / row_step * columnsOf(column);
+  }
   void joinRow(const float* even, const float* odd, float* to) const {
     int64_t i = 0;
     for (; kStride * (i + kLanes) <= width; i += kLanes) {
@@ -249,7 +253,7 @@ struct StridedPlanes {
   }
 
   int64_t row_step, height, width;
-  int64_t stride, part;  // of a part's rows, and of a part
+  int64_t part;  // elements of a part, at most
 };
 
 // Which way a sum's planes are summed.

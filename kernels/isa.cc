@@ -152,9 +152,21 @@ const KernelTable& kernelsOf(Isa isa) {
 
 bool hasBfloat16Products() { return kernels().isa >= Isa::kAvx512Bf16; }
 
-const KernelTable& kernels() {
-  static const KernelTable& table = kernelsOf(chosenIsa(std::getenv("SIMAQAT_ISA"), detectedIsa()));
+namespace {
+
+const KernelTable*& chosenKernels() {
+  static const KernelTable* table =
+      &kernelsOf(chosenIsa(std::getenv("SIMAQAT_ISA"), detectedIsa()));
   return table;
+}
+
+}  // namespace
+
+const KernelTable& kernels() { return *chosenKernels(); }
+
+void setKernels(Isa isa) {
+  SIMAQAT_CHECK(isa <= detectedIsa());
+  chosenKernels() = &kernelsOf(isa);
 }
 
 }  // namespace simaqat::kernels

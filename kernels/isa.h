@@ -87,5 +87,8 @@ struct KernelTable {
 const KernelTable& kernelsOf(Isa isa);
 // The table to use: chosen at the first call from the CPU and SIMAQAT_ISA.
 const KernelTable& kernels();
+// Makes it that of another instruction set, which the CPU must have. For tests: no kernel may be
+// running, and a workspace is of the instruction set that it was measured for.
+void setKernels(Isa isa);
 
 }  // namespace simaqat::kernels

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "qat/exec/poison.h"
+
 namespace simaqat {
 namespace {
 
@@ -36,7 +38,8 @@ Executor::Executor(Graph graph, ThreadPool& pool, Execution execution)
       pool_(pool),
       execution_(execution),
       plan_(makePlan(graph_, pool.threads(), execution == Execution::kFast)),
-      arena_(ElementType::kUint8, {plan_.arena_bytes}) {
+      arena_(ElementType::kUint8, {plan_.arena_bytes}),
+      is_poisoned_(poisonWanted()) {
   for (const auto& variable : graph_.variables()) {
     Tensor value = std::exchange(variable->value, {});
     value.mutableRawData();  // a copy of its own, where somebody else holds it too
@@ -75,7 +78,11 @@ TensorView Executor::viewOf(const Value* value) {
 void Executor::buildInstructions() {
   for (size_t i = 0; i < plan_.schedule.size(); ++i) {
     const Node* node = plan_.schedule[i];
-    std::byte* workspace = arena_.mutableRawData() + plan_.workspace_offsets[i];
+    const auto workspace_bytes = node->op().workspace;
+    const Span<std::byte> workspace(
+        arena_.mutableRawData() + plan_.workspace_offsets[i],
+        workspace_bytes == nullptr ? 0
+                                   : static_cast<size_t>(workspace_bytes(*node, pool_.threads())));
     Instruction instruction{node, functionFor(*node, execution_), workspace, {}, {}};
     for (const Value* input : node->inputs()) {
       instruction.inputs.push_back(input == nullptr ? TensorView{} : viewOf(input));
@@ -119,8 +126,16 @@ size_t Executor::inputIndex(const std::string& name) const {
 void Executor::runInstruction(const Instruction& instruction, int64_t step) {
   using Clock = std::chrono::steady_clock;
   const auto begin = times_ == nullptr ? Clock::time_point() : Clock::now();
-  instruction.function({*instruction.node, instruction.inputs, instruction.outputs,
-                        instruction.workspace, pool_, seed_, step});
+  const auto run = [&] {
+    instruction.function({*instruction.node, instruction.inputs, instruction.outputs,
+                          instruction.workspace.data(), pool_, seed_, step});
+  };
+  if (is_poisoned_) {
+    runPoisoned(*instruction.node, instruction.inputs, instruction.outputs,
+                instruction.workspace, run);
+  } else {
+    run();
+  }
   if (times_ != nullptr) times_->push_back({instruction.node, begin, Clock::now()});
 }
 

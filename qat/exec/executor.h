@@ -69,7 +69,7 @@ class Executor {
   struct Instruction {
     const Node* node;
     EvalFunction function;
-    std::byte* workspace;
+    Span<std::byte> workspace;
     std::vector<TensorView> inputs;
     std::vector<TensorView> outputs;
   };
@@ -82,6 +82,7 @@ class Executor {
   const Execution execution_;
   Plan plan_;
   Tensor arena_;
+  bool is_poisoned_;  // poison.h
   uint64_t seed_ = 0;
   std::vector<NodeTime>* times_ = nullptr;
   std::vector<Instruction> instructions_;

@@ -30,6 +30,12 @@ double norm(const std::vector<double>& v) {
   return std::sqrt(sum);
 }
 
+// While it lives, an element that a kernel leaves unwritten is an error (qat/exec/poison.h).
+struct Poison {
+  Poison() { ::setenv("SIMAQAT_POISON", "1", 1); }
+  ~Poison() { ::unsetenv("SIMAQAT_POISON"); }
+};
+
 // The file's initializers and folded constants of floats, by name.
 std::map<std::string, std::vector<double>> floatsOf(const std::string& path) {
   const Graph graph = graphOf(path);
@@ -114,6 +120,7 @@ Graph graphOf(const std::string& path) { return loadModel(path).graph; }
 void checkStep(const Case& c, const cli::Args& extra) {
   constexpr double kRate = 64;
   INFO(c.model);
+  const Poison poison;
   using cli::operator+;
   cli::runWell(cli::Args{"train", c.model, "-o", c.out("o.onnx"), "--loss", c.loss(), "--data",
                          c.manifest, "--steps", "1", "--batch-size", std::to_string(c.samples()),
@@ -163,6 +170,7 @@ Flow runFlow(const Case& c, const FlowOptions& options) {
   const std::string source = options.source.empty() ? c.model : options.source;
   const int64_t batch = options.batch == 0 ? c.samples() : options.batch;
   INFO(source);
+  const Poison poison;
   Flow flow;
   flow.prepared = c.out("p.onnx");
   flow.trained = c.out("t.onnx");

@@ -62,6 +62,8 @@ inline ConvShape make(int64_t batch, int64_t in_channels, int64_t out_channels, 
 }
 
 // Depthwise convolutions that keep a plane's size, small and not so small, and some that do not.
+// With stride 2 and less padding, of an odd width: what the residues of the stride have are numbers
+// of columns that differ, and dy has as many as the fewer.
 inline std::vector<ConvShape> depthwiseShapes() {
   std::vector<ConvShape> shapes;
   for (int64_t size : {1, 2, 3, 5, 7, 8, 9, 14, 16, 28, 40, 57}) {
@@ -70,6 +72,11 @@ inline std::vector<ConvShape> depthwiseShapes() {
     shapes.push_back(make(2, 3, 3, 3, {1, size, size}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}));
     shapes.push_back(make(2, 3, 3, 3, {1, size, size + 1}, {1, 5, 5}, {1, 2, 2}, {0, 2, 2}));
     shapes.push_back(make(1, 3, 3, 3, {1, size + 1, size}, {1, 3, 3}, {1, 1, 2}, {0, 1, 1}));
+    for (int64_t width : {size + 2, size + 3}) {
+      shapes.push_back(make(2, 3, 3, 3, {1, size + 2, width}, {1, 3, 3}, {1, 2, 2}));
+      shapes.push_back(make(2, 3, 3, 3, {1, size, width}, {1, 3, 3}, {1, 2, 2}, {0, 1, 0}));
+      shapes.push_back(make(2, 3, 3, 3, {1, size + 4, width}, {1, 5, 5}, {1, 2, 2}, {0, 0, 1}));
+    }
   }
   shapes.push_back(make(2, 4, 4, 4, {1, 9, 9}, {1, 3, 3}, {1, 1, 1}, {0, 2, 2}, {1, 2, 2}));
   shapes.push_back(make(2, 4, 4, 4, {1, 9, 13}, {1, 1, 3}, {1, 1, 1}, {0, 0, 1}));

@@ -176,7 +176,10 @@ TEST_CASE("gradients of a 1x1 convolution of codes are the same together as one 
 }
 
 TEST_CASE("depthwise convolution agrees with a naive one") {
-  for (const ConvShape& shape : depthwiseShapes()) check(shape);
+  onEveryIsa([] {
+    CAPTURE(isaName(kernels().isa));
+    for (const ConvShape& shape : depthwiseShapes()) check(shape);
+  });
 }
 
 TEST_CASE("convolution of an empty batch, and of inputs that no window reaches") {

@@ -39,6 +39,17 @@ inline std::vector<Isa> available() {
   return all;
 }
 
+// Calls `function` with the kernels of each of them.
+template <class Function>
+void onEveryIsa(const Function& function) {
+  const Isa before = kernels().isa;
+  for (const Isa isa : available()) {
+    setKernels(isa);
+    function();
+  }
+  setKernels(before);
+}
+
 // Bit for bit: NaN equals itself, and zeros of different sign differ.
 template <class T>
 bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
