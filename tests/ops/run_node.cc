@@ -72,6 +72,7 @@ std::vector<Tensor> runNode(const Node& node, const std::vector<Tensor>& inputs,
   const int64_t bytes =
       node.op().workspace == nullptr ? 0 : node.op().workspace(node, options.threads);
   Tensor workspace(ElementType::kUint8, {bytes + kGuard});
+  std::memset(workspace.mutableRawData(), options.filler, static_cast<size_t>(bytes));
   std::memset(workspace.mutableRawData() + bytes, kGuardByte, kGuard);
   const EvalFunction function = options.kernel ? node.op().kernel : node.op().evaluate;
   function({node, input_views, output_views, workspace.mutableRawData(), pool});

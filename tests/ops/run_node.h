@@ -24,7 +24,7 @@ Node* addExampleNode(Graph& graph, const OpDefinition& op, const OpExample& exam
 struct RunOptions {
   bool kernel = false;
   int threads = 1;
-  // What output memory holds before.
+  // What output memory and the workspace hold before.
   uint8_t filler = 0;
   // With a pair (input, output): that output takes that input's memory.
   std::vector<std::pair<int, int>> in_place = {};
