@@ -14,6 +14,7 @@
 #include "qat/train/loss.h"
 #include "qat/train/step_graph.h"
 #include "tools/command.h"
+#include "tools/input_shapes.h"
 #include "tools/profile.h"
 
 namespace simaqat {
@@ -34,26 +35,6 @@ int64_t peakResidentBytes() {
     if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
   }
   return residentBytes();
-}
-
-// "input:3x224x224"
-std::pair<std::string, std::vector<int64_t>> parseShape(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  std::vector<int64_t> dims;
-  try {
-    if (colon == std::string::npos) throw std::invalid_argument(text);
-    size_t at = colon + 1;
-    while (at < text.size()) {
-      size_t used = 0;
-      dims.push_back(std::stoll(text.substr(at), &used));
-      at += used;
-      if (at < text.size() && text[at] != 'x') throw std::invalid_argument(text);
-      ++at;
-    }
-  } catch (const std::logic_error&) {
-    throw usageError("--input-shape {}: expected NAME:3x224x224, without the batch", text);
-  }
-  return {text.substr(0, colon), dims};
 }
 
 class BenchCommand : public Command {
@@ -90,7 +71,7 @@ class BenchCommand : public Command {
     bfloat16_gradients_ = asksForBfloat16(backward_);
     ThreadPool pool(threads_ > 0 ? threads_ : availableProcessors());
     std::optional<Model> model = loadModel(model_);
-    for (const std::string& shape : shapes_) sample_dims_.insert(parseShape(shape));
+    sample_dims_ = parseInputShapes(shapes_, model->graph);
     const bool trains = model->stage != Stage::kFinalized && model->stage != Stage::kExported;
     const int64_t resident_before = residentBytes();
     Graph graph = trains ? trainingStep(model->graph)

@@ -30,6 +30,8 @@ class ExportCommand : public Command {
         .between(kLeastExportOpset, kMostExportOpset);
     set.add("--input-names", input_names_, "Rename the inputs, by position").commaSeparated();
     set.add("--output-names", output_names_, "Rename the outputs, by position").commaSeparated();
+    set.flag("--float32-io", float32_io_,
+             "Inputs and outputs are float32 where the source's are float16, bfloat16 or double");
     set.flag("--float", float_, "The FP32 evaluation form, without quantization");
   }
 
@@ -45,12 +47,13 @@ class ExportCommand : public Command {
     }
     renameInputs(graph);
     renameOutputs(graph);
+    if (float32_io_) dropMetadata(graph, isBorderType);
     setStage(graph, Stage::kExported);
     const NeededOpset needed = neededOpset(graph, kLeastExportOpset);
     requireWritable(needed, opset_ != 0 ? opset_ : kMostExportOpset);
     const int opset = opset_ != 0 ? opset_ : needed.opset;
     checkStandardModel(graph, opset);
-    exportModel(graph, output_, {opset});
+    exportModel(graph, output_, {opset, !float32_io_});
     return 0;
   }
 
@@ -66,24 +69,52 @@ class ExportCommand : public Command {
       logWarning("{}: {} draws random numbers that an output depends on, and is kept", model_,
                  node->describe());
     }
-    graph.metadata.clear();
+    dropMetadata(graph, [](const std::string& key) { return !isBorderType(key); });
   }
 
   void renameInputs(Graph& graph) const {
     if (input_names_.empty()) return;
     expectCount("--input-names", input_names_, graph.inputs.size());
-    for (size_t i = 0; i < input_names_.size(); ++i)
+    std::vector<std::string> before;
+    for (size_t i = 0; i < input_names_.size(); ++i) {
+      before.push_back(graph.inputs[i]->name());
       rename(graph, graph.inputs[i], input_names_[i]);
+    }
+    renameBorderTypes(graph, kInputTypeKey, before, input_names_);
   }
 
   void renameOutputs(Graph& graph) const {
     if (output_names_.empty()) return;
     expectCount("--output-names", output_names_, graph.outputs.size());
+    std::vector<std::string> before;
     for (size_t i = 0; i < output_names_.size(); ++i) {
+      before.push_back(graph.outputs[i].name);
       if (graph.outputs[i].value->producer() != nullptr) {
         rename(graph, graph.outputs[i].value, output_names_[i]);
       }
       graph.outputs[i].name = output_names_[i];
+    }
+    renameBorderTypes(graph, kOutputTypeKey, before, output_names_);
+  }
+
+  static void renameBorderTypes(Graph& graph, const std::string& key,
+                                const std::vector<std::string>& before,
+                                const std::vector<std::string>& after) {
+    Metadata renamed;
+    for (size_t i = 0; i < before.size(); ++i) {
+      const auto type = graph.metadata.extract(key + before[i]);
+      if (!type.empty()) renamed[key + after[i]] = type.mapped();
+    }
+    graph.metadata.merge(renamed);
+  }
+
+  static bool isBorderType(const std::string& key) {
+    return key.rfind(kInputTypeKey, 0) == 0 || key.rfind(kOutputTypeKey, 0) == 0;
+  }
+
+  static void dropMetadata(Graph& graph, bool (*goes)(const std::string& key)) {
+    for (auto it = graph.metadata.begin(); it != graph.metadata.end();) {
+      it = goes(it->first) ? graph.metadata.erase(it) : std::next(it);
     }
   }
 
@@ -113,6 +144,7 @@ class ExportCommand : public Command {
   std::vector<std::string> input_names_;
   std::vector<std::string> output_names_;
   bool float_ = false;
+  bool float32_io_ = false;
 };
 
 }  // namespace

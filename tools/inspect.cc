@@ -8,6 +8,8 @@
 #include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
+#include "qat/onnx/import.h"
+#include "qat/ops/registry.h"
 #include "qat/passes/sizes.h"
 #include "qat/train/metrics.h"
 #include "qat/train/report.h"
@@ -133,6 +135,7 @@ class InspectCommand : public Command {
   }
 
   int run() override {
+    if (manifest_.empty() && listUnsupported()) return 0;
     const Model model = loadModel(model_);
     Json json = describe(model);
     if (!manifest_.empty()) json["report"] = jsonOf(reportOf(model));
@@ -146,6 +149,24 @@ class InspectCommand : public Command {
   }
 
  private:
+  // A model with operators that are not supported is told by its operators alone.
+  bool listUnsupported() const {
+    const auto uses = operatorsOf(model_, opRegistry());
+    std::vector<std::vector<std::string>> rows = {{"OPERATOR", "NODES", "SUPPORTED"}};
+    Json operators = Json::object();
+    Json unsupported = Json::array();
+    for (const auto& [name, use] : uses) {
+      rows.push_back({name, std::to_string(use.nodes), use.is_supported ? "yes" : "no"});
+      operators[name] = use.nodes;
+      if (!use.is_supported) unsupported.push_back(name);
+    }
+    if (unsupported.empty()) return false;
+    logWarning("{}: {} of {} operators are not supported", model_, unsupported.size(), uses.size());
+    const Json json = {{"operators", operators}, {"unsupported", unsupported}};
+    std::printf("%s", json_ ? (json.dump() + "\n").c_str() : table(rows).c_str());
+    return true;
+  }
+
   void writePage(const Json& json) const {
     const std::string metrics = metrics_.empty() ? "" : readFile(metrics_);
     std::string page;

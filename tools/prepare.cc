@@ -20,6 +20,7 @@
 #include "qat/train/step_graph.h"
 #include "tools/check.h"
 #include "tools/command.h"
+#include "tools/input_shapes.h"
 #include "tools/recipe.h"
 #include "tools/width_search.h"
 
@@ -55,6 +56,8 @@ class PrepareCommand : public Command {
     set.add("--recipe", recipe_, "What to quantize and how (JSON)");
     set.add("--outputs", outputs_, "Keep these outputs only").commaSeparated();
     set.count("--batch-size", batch_size_, "Print the planned memory of a step at this size", 1);
+    set.add("--input-shape", shapes_,
+            "NAME:3x224x224: for that memory, an input's shape without the batch");
     set.add("--bn", batch_norm_, "Which BatchNormalizations train: auto, train, frozen")
         .showDefault();
     set.add("--train", train_, "Train these weights (name patterns or kinds)").commaSeparated();
@@ -74,6 +77,7 @@ class PrepareCommand : public Command {
     printWarnings(model);
     Graph& graph = model.graph;
     if (check_) return check(model);
+    const auto shapes = parseInputShapes(shapes_, graph);
     warnOfFusedBatchNorm(graph);
     for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
     std::string recipe_hash;
@@ -106,7 +110,7 @@ class PrepareCommand : public Command {
     if (!recipe_hash.empty()) graph.metadata[kRecipeHashKey] = recipe_hash;
     printTrainable(graph, model.constants);
     printPlacement(graph, placement);
-    printMemory(graph);
+    printMemory(graph, shapes);
     exportModel(graph, output_, {leastOpset(graph, kOwnOpset)});
     return 0;
   }
@@ -157,14 +161,32 @@ class PrepareCommand : public Command {
     }
   }
 
-  void printMemory(const Graph& graph) const {
-    const int64_t fixed = fixedBatch(graph);
-    const int64_t batch = batch_size_ > 0 ? batch_size_ : fixed;
+  void printMemory(const Graph& graph,
+                   const std::map<std::string, std::vector<int64_t>>& shapes) const {
+    const int64_t batch = batch_size_ > 0 ? batch_size_ : fixedBatch(graph);
     if (batch == 0) return;
-    Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, batch, {});
+    if (const Value* open = openInput(graph, shapes)) {
+      std::printf("\ninput '%s' is %s: no memory is planned (--input-shape %s:...)\n",
+                  open->name().c_str(), typeToString(open->type).c_str(), open->name().c_str());
+      return;
+    }
+    Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, batch, shapes);
     const StepMemory memory = fitMemory(step, 0, availableProcessors());
     std::printf("\na training step at batch %lld: %s\n", static_cast<long long>(batch),
                 memory.toString().c_str());
+  }
+
+  // An input whose samples have no known shape, or null.
+  static const Value* openInput(const Graph& graph,
+                                const std::map<std::string, std::vector<int64_t>>& shapes) {
+    for (const Value* input : graph.inputs) {
+      const auto& shape = input->type.shape;
+      const bool is_known =
+          shape && (shape->empty() || std::all_of(shape->begin() + 1, shape->end(),
+                                                  [](const Dim& dim) { return dim.known(); }));
+      if (!is_known && shapes.count(input->name()) == 0) return input;
+    }
+    return nullptr;
   }
 
   std::string model_;
@@ -172,6 +194,7 @@ class PrepareCommand : public Command {
   std::string recipe_;
   std::vector<std::string> outputs_;
   int64_t batch_size_ = 0;
+  std::vector<std::string> shapes_;
   std::string batch_norm_ = "auto";
   std::vector<std::string> train_;
   std::vector<std::string> freeze_;

@@ -10,6 +10,7 @@
 
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
+#include "qat/onnx/border_types.h"
 #include "qat/onnx/convert.h"
 #include "qat/onnx/functions.h"
 #include "qat/onnx/opset.h"
@@ -214,6 +215,7 @@ std::string serializeModel(const Graph& graph, int opset) {
 
 void exportModel(const Graph& graph, const std::string& path, const ExportOptions& options) {
   onnx::ModelProto model = Exporter(graph, options.opset).run();
+  if (options.keep_border_types) castBorders(model);
   int64_t bytes = 0;
   for (const auto& tensor : model.graph().initializer()) {
     bytes += static_cast<int64_t>(tensor.raw_data().size());

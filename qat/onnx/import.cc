@@ -15,6 +15,7 @@
 #include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
+#include "qat/onnx/border_types.h"
 #include "qat/onnx/broadcast.h"
 #include "qat/onnx/control_flow.h"
 #include "qat/onnx/convert.h"
@@ -72,6 +73,7 @@ class Importer {
     checkOperators(nodes);
     graph_.name = model_.graph().name();
     for (const auto& entry : model_.metadata_props()) graph_.metadata[entry.key()] = entry.value();
+    noteBorderTypes(model_.graph(), graph_.metadata);
     listed_ = listedParameters(graph_);
     addInitializers(*model_.mutable_graph(), nodes);
     addInputs();
@@ -91,6 +93,13 @@ class Importer {
     int opset = 0;
     for (const auto& entry : model_.opset_import()) {
       if (isStandardDomain(entry.domain())) opset = static_cast<int>(entry.version());
+    }
+    if (opset == 0) {
+      std::vector<std::string> domains;
+      for (const auto& entry : model_.opset_import()) domains.push_back(entry.domain());
+      throw inputError("says no opset of the standard domain, whose operators it needs{}",
+                       domains.empty() ? " (opset_import is empty)"
+                                       : fmt::format(" (opset_import has {})", joined(domains)));
     }
     if (opset < 6) throw inputError("opset {} is not supported (6 and later are)", opset);
     return opset;
@@ -309,6 +318,15 @@ class Importer {
   std::optional<std::set<std::string>> listed_;
 };
 
+void countOperators(const onnx::GraphProto& graph, std::map<std::string, OperatorUse>& uses) {
+  for (const onnx::NodeProto& node : graph.node()) {
+    ++uses[qualifiedName(node)].nodes;
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) countOperators(attribute.g(), uses);
+    }
+  }
+}
+
 }  // namespace
 
 bool isSupported(const std::string& qualified_name, const OpRegistry& registry) {
@@ -342,6 +360,25 @@ Graph importModel(const std::string& path, const OpRegistry& registry) {
   const FileBytes bytes(path);
   return importModelBytes(bytes.view(), path, std::filesystem::path(path).parent_path().string(),
                           registry);
+}
+
+std::map<std::string, OperatorUse> operatorsOf(const std::string& path, const OpRegistry& registry) {
+  const FileBytes bytes(path);
+  std::map<std::string, OperatorUse> uses;
+  try {
+    const onnx::ModelProto model = parseModel(bytes.view());
+    countOperators(model.graph(), uses);
+    std::set<std::string> functions;
+    for (const auto& function : model.functions()) {
+      functions.insert(function.domain() + "::" + function.name());
+    }
+    for (auto& [name, use] : uses) {
+      use.is_supported = isSupported(name, registry) || functions.count(name) != 0;
+    }
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", path, error.what()));
+  }
+  return uses;
 }
 
 }  // namespace simaqat

@@ -45,4 +45,13 @@ Graph importModel(const std::string& path, const OpRegistry& registry);
 Graph importModelBytes(std::string_view bytes, const std::string& origin, const std::string& folder,
                        const OpRegistry& registry, ImportReport* report = nullptr);
 
+struct OperatorUse {
+  int64_t nodes = 0;
+  bool is_supported = false;
+};
+
+// The operators of a file by qualified name, those in bodies of control flow too, whether they are
+// supported or not.
+std::map<std::string, OperatorUse> operatorsOf(const std::string& path, const OpRegistry& registry);
+
 }  // namespace simaqat

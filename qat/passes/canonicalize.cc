@@ -16,10 +16,14 @@ std::vector<std::string> canonicalize(Graph& graph, BatchNormPolicy policy) {
   runPass(graph, "infer-input-ranks", inferInputRanks);
   runPass(graph, "narrow-double", narrowDouble);
   runPass(graph, "castlikes-to-casts", castLikesToCasts);
+  runPass(graph, "flattened-softmaxes", flattenedSoftmaxes);
   runPass(graph, "standardized-weights", standardizedWeights);
   runPass(graph, "separate-batch-norm-state",
           [&](Graph& g) { copied = separateBatchNormState(g); });
   runPass(graph, "remove-identities", removeIdentities);
+  if (policy != BatchNormPolicy::kAsIs) {
+    runPass(graph, "cancel-transposes", cancelTransposes);
+  }
   runPass(graph, "fold-constants", foldAllButStored);
   runPass(graph, "stable-logarithms", stableLogarithms);
   runPass(graph, "drop-paths", dropPaths);

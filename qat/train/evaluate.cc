@@ -163,14 +163,16 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
   Impl& self = *impl_;
   self.options = options;
   self.loss = loss;
-  self.batch_is_fixed = fixedBatch(model) > 0;
+  // Another batch than the model's own opens it (bindInputs).
+  const int64_t own = fixedBatch(model);
+  self.batch_is_fixed = own > 0 && (options.batch_size == 0 || options.batch_size == own);
   self.loss_is_fixed = loss != nullptr && fixedBatch(loss->graph) > 0;
-  const int64_t fixed = self.batch_is_fixed  ? fixedBatch(model)
+  const int64_t fixed = self.batch_is_fixed  ? own
                         : self.loss_is_fixed ? fixedBatch(loss->graph)
                                              : 0;
   if (fixed > 0 && options.batch_size > 0 && options.batch_size != fixed) {
-    throw inputError("the {} fixes the batch to {}, and --batch-size is {}",
-                     self.batch_is_fixed ? "model" : "loss", fixed, options.batch_size);
+    throw inputError("the loss fixes the batch to {}, and --batch-size is {}", fixed,
+                     options.batch_size);
   }
   self.options.batch_size = fixed > 0                ? fixed
                             : options.batch_size > 0 ? options.batch_size

@@ -93,6 +93,7 @@ Loss loadLoss(const std::string& spec, const Graph& model, const std::vector<std
             hashHex(bytes)};
   runPass(loss.graph, "narrow-double", narrowDouble);
   runPass(loss.graph, "castlikes-to-casts", castLikesToCasts);
+  runPass(loss.graph, "flattened-softmaxes", flattenedSoftmaxes);
   runPass(loss.graph, "remove-identities", removeIdentities);
   runPass(loss.graph, "fold-constants", foldConstants);
   // A loss has nothing to train: class weights and the like are constants.

@@ -10,6 +10,7 @@
 #include "qat/base/text.h"
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
+#include "qat/onnx/export.h"
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/bind_quantizers.h"
@@ -94,6 +95,21 @@ void addImportWarnings(const ImportReport& report, Model& model) {
   }
 }
 
+// Floats of other widths are float32 here.
+void tellWidening(Model& model) {
+  std::vector<std::string> names;
+  for (const auto& [key, type] : model.graph.metadata) {
+    for (const std::string prefix : {kInputTypeKey, kOutputTypeKey}) {
+      if (key.rfind(prefix, 0) == 0) names.push_back(key.substr(prefix.size()) + " (" + type + ")");
+    }
+  }
+  if (names.empty()) return;
+  model.warnings.push_back(fmt::format(
+      "everything is computed in float32; export gives these inputs and outputs their types back, "
+      "unless with --float32-io: {}",
+      joined(names)));
+}
+
 }  // namespace
 
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
@@ -123,6 +139,7 @@ Model loadModel(const std::string& path, BatchNormPolicy policy,
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", path, error.what()));
   }
+  if (model.stage == Stage::kSource) tellWidening(model);
   readTrainable(model.graph);
   return model;
 }

@@ -13,6 +13,7 @@
 #include "qat/passes/finalize_weights.h"
 #include "qat/passes/fuse_pointwise.h"
 #include "qat/passes/integer_products.h"
+#include "qat/passes/open_batch.h"
 #include "qat/passes/pass.h"
 #include "qat/passes/passed_ranges.h"
 #include "qat/passes/quantized_pairs.h"
@@ -87,6 +88,7 @@ std::vector<std::pair<Variable*, Value*>> gradientsOf(Graph& graph) {
 
 void bindInputs(Graph& graph, int64_t batch,
                 const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+  bool batch_is_fixed = false;
   for (Value* input : graph.inputs) {
     const auto dims = sample_dims.find(input->name());
     if (!input->type.shape) {
@@ -100,8 +102,7 @@ void bindInputs(Graph& graph, int64_t batch,
     if (!shape[0].known()) {
       shape[0] = batch;
     } else if (shape[0].value != batch) {
-      throw inputError("input '{}': the model fixes the batch to {}, and the batch size is {}",
-                       input->name(), shape[0].value, batch);
+      batch_is_fixed = true;
     }
     if (dims == sample_dims.end()) continue;
     if (dims->second.size() + 1 != shape.size()) {
@@ -112,6 +113,7 @@ void bindInputs(Graph& graph, int64_t batch,
       if (!shape[k].known()) shape[k] = dims->second[k - 1];
     }
   }
+  if (batch_is_fixed) runPass(graph, "open-batch", [&](Graph& g) { openBatch(g, batch); });
 }
 
 Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOptions& options,

@@ -161,13 +161,30 @@ class Trainer {
     return graph;
   }
 
-  void openData() {
+  // A batch that the model's file fixes is open to a step where no node fixes it (bindInputs); in
+  // the loss's file a number may stand for it as well.
+  void checkBatch() const {
     const int64_t fixed = fixedBatch(model_.graph);
     if (fixed > 0 && fixed != options_.batch_size) {
-      throw inputError("{}: the model fixes the batch to {}, and --batch-size is {}",
-                       options_.model, fixed, options_.batch_size);
+      logInfo("{} was exported with a batch of {}; a step takes {} samples", options_.model, fixed,
+              options_.batch_size);
     }
+    for (const Value* input : joined_->inputs) {
+      const bool is_models =
+          std::any_of(model_.graph.inputs.begin(), model_.graph.inputs.end(),
+                      [&](const Value* own) { return own->name() == input->name(); });
+      const auto& shape = input->type.shape;
+      const bool is_fixed = shape && !shape->empty() && shape->front().known();
+      if (!is_models && is_fixed && shape->front().value != options_.batch_size) {
+        throw inputError("loss input '{}' fixes the batch to {}, and a step takes {} samples",
+                         input->name(), shape->front().value, options_.batch_size);
+      }
+    }
+  }
+
+  void openData() {
     joined_ = std::make_unique<Graph>(joinForTraining());
+    checkBatch();
     if (options_.show_parameters) {
       options_.show_parameters(parameterTable(*joined_, model_.constants));
     }

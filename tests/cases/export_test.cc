@@ -8,6 +8,7 @@
 #include "qat/train/step_graph.h"
 #include "tests/cases/cases.h"
 #include "tests/catch.h"
+#include "tests/cli/samples.h"
 
 namespace simaqat::cases {
 namespace {
@@ -127,6 +128,48 @@ TEST_CASE("files are written at the opset that their attributes and inputs need"
     runFlow(c, options);
   }
   runFlow(Case("opset_needed", "scatter"));
+}
+
+TEST_CASE("Softmax of opset 11 is that over all axes from its own on") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("softmax11");
+  const Flow flow = runFlow(c);
+  for (const std::string& model : {c.model, flow.prepared}) {
+    exportFloat(model, c.out("fl.onnx"));
+    checkOutput(c.out("fl.onnx"), c, "x.npy", {"y"});
+  }
+}
+
+TEST_CASE("inputs and outputs of 16 bits keep their type") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("float16_io");
+  const Flow flow = runFlow(c);
+  CHECK_THAT(flow.err, ContainsSubstring("x (float16)") && ContainsSubstring("float32"));
+  const auto typesOf = [](const std::string& path) {
+    const onnx::ModelProto model = cli::load(path);
+    return std::pair(model.graph().input(0).type().tensor_type().elem_type(),
+                     model.graph().output(0).type().tensor_type().elem_type());
+  };
+  const std::pair<int, int> half{onnx::TensorProto::FLOAT16, onnx::TensorProto::FLOAT16};
+  const std::pair<int, int> whole{onnx::TensorProto::FLOAT, onnx::TensorProto::FLOAT};
+  CHECK(typesOf(flow.exported) == half);
+  exportFloat(flow.prepared, c.out("fl.onnx"));
+  CHECK(typesOf(c.out("fl.onnx")) == half);
+  cli::runWell({"export", flow.finalized, "-o", c.out("q32.onnx"), "--float32-io"});
+  CHECK(typesOf(c.out("q32.onnx")) == whole);
+  CHECK(evalLoss(c.out("q32.onnx"), "mse", c.manifest) == flow.loss);
+}
+
+TEST_CASE("open heights and widths are no obstacle") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("open_image");
+  FlowOptions options;
+  options.batch = 1;
+  const Flow flow = runFlow(c, options);
+  CHECK_THAT(flow.table, ContainsSubstring("no memory is planned"));
+  const cli::Result planned =
+      cli::runWell({"prepare", c.model, "-o", c.out("p2.onnx"), "--input-shape", "x:3x9x11"});
+  CHECK_THAT(planned.out, ContainsSubstring("a training step at batch 1"));
 }
 
 }  // namespace

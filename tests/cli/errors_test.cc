@@ -149,16 +149,48 @@ TEST_CASE("each command refuses the stages that it does not take") {
                  {s.source, "no observers"});
 }
 
-TEST_CASE("a model that fixes its batch takes no other") {
+TEST_CASE("a batch that a Reshape fixes is named, and is the only one") {
   onnx::ModelProto model = smallNetwork();
   fixBatch(model, 8);
+  for (auto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Flatten") continue;
+    node.set_op_type("Reshape");
+    node.add_input("to");
+  }
+  onnx::TensorProto* to = model.mutable_graph()->add_initializer();
+  to->set_name("to");
+  to->set_data_type(onnx::TensorProto::INT64);
+  to->add_dims(2);
+  to->add_int64_data(8);
+  to->add_int64_data(-1);
   const std::string source = save(model, scratch("fixed.onnx"));
   const std::string prepared = scratch("fixed-prepared.onnx");
   runWell({"prepare", source, "-o", prepared});
-  expectBadInput(trainArgs(prepared, stages().manifest), {"fixed-prepared.onnx", "8", "16"});
-  checkOneLine(run({"eval", prepared, "--data", stages().manifest, "--batch-size", "16"}),
-               {"fixes the batch to 8", "--batch-size is 16"});
-  checkOneLine(run({"bench", prepared, "--batch-size", "16"}), {"'input'", "8", "16"});
+  expectBadInput(trainArgs(prepared, stages().manifest), {"Reshape '/flat'", "8", "16"});
+  for (const Args& args : {Args{"eval", prepared, "--data", stages().manifest, "--batch-size", "16"},
+                           Args{"bench", prepared, "--batch-size", "16"}}) {
+    checkOneLine(run(args), {"Reshape '/flat'", "fixes the batch to 8", "16"});
+  }
+  // No option is cited that was not given.
+  const Result result = run({"train", prepared, "--loss", "cross_entropy", "--data",
+                             stages().manifest, "-o", scratch("fixed-trained.onnx")});
+  CHECK(result.status == 3);
+  CHECK_THAT(result.err, ContainsSubstring("Reshape '/flat'") && !ContainsSubstring("--batch-size"));
+}
+
+TEST_CASE("a shape that is given must be one of the model's") {
+  const Stages& s = stages();
+  for (const std::string command : {"prepare", "bench"}) {
+    const auto with = [&](const std::string& shape) {
+      Args args = {command, s.source, "--batch-size", "4", "--input-shape", shape};
+      return command == "prepare" ? args + Args{"-o", scratch("shaped.onnx")} : args;
+    };
+    checkOneLine(run(with("image:1x8x8")), {"image", "no input"});
+    checkOneLine(run(with("input:3x8x8")), {"input:3x8x8", "[N, 1, 8, 8]"});
+    CHECK(run(with("input")).status == 2);
+    CHECK(run(with("input:1x8xa")).status == 2);
+    runWell(with("input:1x8x8"));
+  }
 }
 
 TEST_CASE("a checkpoint of another run is refused, and it is said why") {

@@ -142,6 +142,21 @@ TEST_CASE("a fixed batch is filled up, and what was filled does not count") {
   }
 }
 
+TEST_CASE("a batch that the file alone fixes is open to any other") {
+  const Stages& s = stages();
+  const std::string source = fixed(s.source, 1);
+  const std::string prepared = scratch("opened/prepared.onnx");
+  const std::string trained = scratch("opened/trained.onnx");
+  runWell({"prepare", source, "-o", prepared});
+  const Result result =
+      runWell({"train", prepared, "--loss", "cross_entropy", "--data", s.manifest, "-o", trained,
+               "--epochs", "6", "--batch-size", "16", "--lr", "0.05"});
+  CHECK_THAT(result.err, Catch::Matchers::ContainsSubstring("exported with a batch of 1"));
+  CHECK((weightsOf(trained) == weightsOf(s.trained)));
+  CHECK(load(trained).graph().input(0).type().tensor_type().shape().dim(0).dim_value() == 1);
+  CHECK(eval(trained, {"--batch-size", "16"}) == eval(s.trained, {"--batch-size", "16"}));
+}
+
 TEST_CASE("a fixed batch goes through all stages") {
   const Stages& s = stages();
   const std::string source = fixed(s.source, 16);

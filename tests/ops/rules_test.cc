@@ -53,6 +53,48 @@ Shape inferredShape(const std::string& op_type, Shape x, const AttributeMap& att
 
 }  // namespace
 
+TEST_CASE("windows that are cut off count as ONNX Runtime counts them") {
+  struct Case {
+    int64_t in, kernel, stride, pad_begin, pad_end;
+    std::vector<double> largest, mean, mean_with_padding;
+  };
+  // What ONNX Runtime 1.30 gives for x = 1, 2, ..., in.
+  const Case cases[] = {
+      {2, 3, 2, 0, 0, {2}, {1.5}, {1.5}},
+      {3, 3, 2, 1, 1, {2, 3}, {1.5, 2.5}, {1, 5 / 3.0}},
+      {4, 3, 3, 0, 2, {3, 4}, {2, 4}, {2, 4 / 3.0}},
+      {4, 2, 2, 0, 1, {2, 4}, {1.5, 3.5}, {1.5, 3.5}},
+      {6, 3, 3, 0, 2, {3, 6}, {2, 5}, {2, 5}},
+      {3, 2, 2, 1, 1, {1, 3}, {1, 2.5}, {0.5, 2.5}},
+      {2, 2, 3, 1, 1, {1}, {1}, {0.5}},
+      {5, 3, 2, 1, 2, {2, 4, 5}, {1.5, 3, 4.5}, {1, 3, 3}},
+      {4, 3, 4, 2, 2, {1, 4}, {1, 3.5}, {1 / 3.0, 7 / 3.0}},
+  };
+  for (const Case& one : cases) {
+    INFO(one.in << " with " << one.kernel << " by " << one.stride);
+    Tensor x(ElementType::kDouble, {1, 1, one.in});
+    for (int64_t i = 0; i < one.in; ++i) x.mutableData<double>()[i] = static_cast<double>(i + 1);
+    AttributeMap attributes = {{"kernel_shape", std::vector<int64_t>{one.kernel}},
+                               {"strides", std::vector<int64_t>{one.stride}},
+                               {"pads", std::vector<int64_t>{one.pad_begin, one.pad_end}},
+                               {"ceil_mode", int64_t{1}}};
+    const auto result = [&](const char* op_type) {
+      Graph graph(opRegistry());
+      const OpDefinition& op = opRegistry().get(op_type);
+      const Node* node = addExampleNode(graph, op, {"", attributes, {x}}, {x});
+      return runNode(*node, {x}, {})[0].toVector<double>();
+    };
+    const auto check = [](const std::vector<double>& y, const std::vector<double>& expected) {
+      REQUIRE(y.size() == expected.size());
+      for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Catch::Approx(expected[i]));
+    };
+    check(result("MaxPool"), one.largest);
+    check(result("AveragePool"), one.mean);
+    attributes["count_include_pad"] = int64_t{1};
+    check(result("AveragePool"), one.mean_with_padding);
+  }
+}
+
 TEST_CASE("a symbolic batch survives") {
   const Dim n = Dim::named("N");
   using Ints = std::vector<int64_t>;

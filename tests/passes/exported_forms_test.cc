@@ -231,4 +231,116 @@ TEST_CASE("other random numbers that evaluation depends on are an error that nam
   requireDeterminedEvaluation(unused);
 }
 
+TEST_CASE("Softmax over several axes is Flatten, Softmax and Reshape") {
+  CHECK(after(flattenedSoftmaxes, R"(
+    input %x : float[N, 6, 4, 4]
+    %y = Softmax(%x) {axis = 1, flatten = 1}
+    output y = %y)") == unindented(R"(
+    input %x : float[N, 6, 4, 4]
+    constant %y/shape : int64[4] = [-1, 6, 4, 4]
+    %y/flatten : float[N, 96] = Flatten(%x) "y/flatten"
+    %y.1 : float[N, 96] = Softmax(%y/flatten) "y"
+    %y : float[?, 6, 4, 4] = Reshape(%y.1, %y/shape) "y/reshape"
+    output y = %y
+)"));
+  const Tensor x = randomTensor({4, 3, 2, 2}, 1);
+  for (const std::string op_type : {"Softmax", "LogSoftmax", "Hardmax"}) {
+    for (const std::string axis : {"0", "1", "2", "3", "-2"}) {
+      INFO(op_type << " from axis " << axis);
+      Graph graph = parse("input %x : float[N, 3, H, H]\n%y = " + op_type + "(%x) {axis = " + axis +
+                          ", flatten = 1}\noutput y = %y");
+      flattenedSoftmaxes(graph);
+      bindShapes(graph, {{"N", 4}, {"H", 2}});
+      // Each group of so many elements is one distribution.
+      const int64_t first = std::stoll(axis) < 0 ? 2 : std::stoll(axis);
+      const size_t group = first == 0 ? 48 : first == 1 ? 12 : first == 2 ? 4 : 2;
+      const std::vector<double> y = run(graph, {x})[0].toVector<double>();
+      for (size_t i = 0; i < y.size(); i += group) {
+        double sum = 0;
+        for (size_t k = i; k < i + group; ++k) sum += op_type == "LogSoftmax" ? std::exp(y[k]) : y[k];
+        CHECK(sum == Catch::Approx(1));
+      }
+    }
+  }
+}
+
+TEST_CASE("Softmax over one axis stays one node") {
+  for (const char* input : {"float[N, 6]", "float[N, 6, 1, 1]"}) {
+    const std::string text = after(
+        flattenedSoftmaxes, std::string("input %x : ") + input +
+                                "\n%y = Softmax(%x) {axis = 1, flatten = 1}\noutput y = %y");
+    INFO(text);
+    CHECK_THAT(text, ContainsSubstring("Softmax(%x) {axis = 1}"));
+  }
+}
+
+namespace {
+
+// A network that keeps channels last between its convolutions.
+const std::string kChannelsLast = R"(
+    input %x : float[N, 6, 5, 3]
+    weight %w : float[4, 3, 3, 3] = [0.1, ...]
+    weight %v : float[4, 4, 1, 1] = [0.2, ...]
+    weight %shift : float[4] = [1, 2, 3, 4]
+    weight %gamma : float[4] = [1, ...]
+    batch_norm_statistic %mean : float[4] = [0, ...]
+    constant %place : float[4, 3, 1] = [0.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    constant %six : float[] = [6]
+    constant %pads : int64[8] = [0, 1, 2, 0, 0, 0, 1, 0]
+    constant %axes : int64[2] = [1, 2]
+    %a = Transpose(%x) {perm = [0, 3, 1, 2]}
+    %b = Conv(%a, %w)
+    %c = Transpose(%b) {perm = [0, 2, 3, 1]}
+    %d = Add(%c, %shift)
+    %e = Transpose(%d) {perm = [0, 3, 1, 2]}
+    %f = BatchNormalization(%e, %gamma, %gamma, %mean, %gamma)
+    %g = Transpose(%f) {perm = [0, 2, 3, 1]}
+    %h = Clip(%g, _, %six)
+    %i = Mul(%h, %place)
+    %p = Pad(%i, %pads)
+    %j = Transpose(%p) {perm = [0, 3, 1, 2]}
+    %k = Conv(%j, %v)
+    %l = Transpose(%k) {perm = [0, 2, 3, 1]}
+    %o = Concat(%l, %p) {axis = 3}
+    %m = ReduceMean(%o, %axes) {keepdims = 0}
+    output m = %m)";
+
+}  // namespace
+
+TEST_CASE("Transposes of the layout cancel through what computes elements") {
+  Graph graph = parse(kChannelsLast);
+  cancelTransposes(graph);
+  removeDeadCode(graph);
+  linesWith(graph, "");
+  // The input's own, and the one of the operand with two axes.
+  CHECK(countNodes(graph, "Transpose") == 2);
+  CHECK(producerOf(graph, "f").input(0)->producer()->opType() == "Add");
+  const Tensor x = randomTensor({4, 6, 5, 3}, 1);
+  const std::vector<float> expected = run(parse(kChannelsLast), {x})[0].toVector<float>();
+  const std::vector<float> y = run(graph, {x})[0].toVector<float>();
+  REQUIRE(y.size() == expected.size());
+  for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Catch::Approx(expected[i]).epsilon(1e-5));
+}
+
+TEST_CASE("Transposes that do not cancel stay where they are") {
+  for (const char* nodes :
+       {// Another order than channels last, as attention has it.
+        "%t = Transpose(%x) {perm = [0, 2, 1, 3]}\n%r = Relu(%t)\n"
+        "%y = Transpose(%r) {perm = [0, 2, 1, 3]}",
+        // Normalized over the last axis.
+        "%t = Transpose(%x) {perm = [0, 2, 3, 1]}\n%r = LayerNormalization(%t, %one)\n"
+        "%y = Transpose(%r) {perm = [0, 3, 1, 2]}",
+        // An output in between, and two that would become three.
+        "%t = Transpose(%x) {perm = [0, 2, 3, 1]}\n%r = Relu(%t)\n%y = Sigmoid(%t)\n"
+        "output r = %r"}) {
+    const std::string text = std::string("input %x : float[N, 4, 4, 4]\nconstant %one : float[4] = "
+                                         "[1, ...]\n") + nodes + "\noutput y = %y";
+    INFO(text);
+    Graph graph = parse(text);
+    const std::string before = linesWith(graph, "");
+    cancelTransposes(graph);
+    CHECK(linesWith(graph, "") == before);
+  }
+}
+
 }  // namespace simaqat

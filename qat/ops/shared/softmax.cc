@@ -5,18 +5,9 @@
 namespace simaqat::ops {
 
 void inferSoftmax(InferContext& c) {
-  const auto& attributes = c.node.attributes<SoftmaxAttributes>();
   if (const Shape* x = c.shape(0)) {
-    const auto axis = static_cast<size_t>(
-        normalizeAxis(c.node, attributes.axis, static_cast<int64_t>(x->size())));
-    for (size_t k = axis + 1; attributes.flatten && k < x->size(); ++k) {
-      if ((*x)[k] != Dim(1)) {
-        c.node.fail(
-            "over the axes from {} on of {} at once, as opsets before 13 have it, is not "
-            "supported",
-            axis, shapeToString(*x));
-      }
-    }
+    normalizeAxis(c.node, c.node.attributes<SoftmaxAttributes>().axis,
+                  static_cast<int64_t>(x->size()));
   }
   c.setOutput(0, c.input(0).element, c.input(0).shape);
 }

@@ -10,7 +10,8 @@ namespace simaqat::ops {
 
 struct SoftmaxAttributes {
   int64_t axis = -1;
-  // The meaning before opset 13: over all axes from `axis` on.
+  // The meaning before opset 13: over all axes from `axis` on. The pass flattened-softmaxes takes it
+  // out of every model that is read.
   bool flatten = false;
 
   template <class Self, class Visitor>
@@ -20,7 +21,6 @@ struct SoftmaxAttributes {
   }
 };
 
-// Both meanings are one where the axes behind `axis` have size 1; the others are not supported.
 void inferSoftmax(InferContext& c);
 void upgradeSoftmax(PortableNode& node, int opset);
 void downgradeSoftmax(PortableNode& node, int opset);
