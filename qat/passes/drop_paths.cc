@@ -1,3 +1,4 @@
+#include <cmath>
 #include <optional>
 
 #include "qat/ir/op.h"
@@ -35,64 +36,131 @@ Value* uniformLike(Graph& graph, const Value* numbers) {
   return nullptr;
 }
 
-// Cast(uniform < keep), or Floor(uniform + keep).
-std::optional<Draw> asDraw(Graph& graph, const Value* value) {
-  Draw draw;
-  const Node* cast = producer(value, "Cast");
-  if (cast == nullptr) cast = producer(value, "CastLike");
-  if (cast != nullptr) {
-    const Node* less = producer(cast->input(0), "Less");
-    if (less == nullptr) return std::nullopt;
-    draw = {uniformLike(graph, less->input(0)), less->input(1)};
-  } else if (const Node* floor = producer(value, "Floor")) {
-    const Node* sum = producer(floor->input(0), "Add");
-    if (sum == nullptr) return std::nullopt;
-    const size_t number = constantNumber(sum->input(0)) ? 0 : 1;
-    draw = {uniformLike(graph, sum->input(1 - number)), sum->input(number)};
+// The number that every element of a value is, where it is known: of a constant, or of one that is
+// spread over a shape.
+std::optional<double> numberOf(const Value* value) {
+  if (const Node* expand = producer(value, "Expand")) value = expand->input(0);
+  return constantNumber(value);
+}
+
+// The constant itself where it holds the probability, else a new one.
+Draw drawOf(Graph& graph, const Value* uniform, Value* number, bool is_drop) {
+  Draw draw{uniformLike(graph, uniform), number};
+  const std::optional<double> probability = numberOf(number);
+  const double keep = probability ? (is_drop ? 1 - *probability : *probability) : 0;
+  if (draw.like == nullptr || keep <= 0 || keep > 1) return {};
+  if (is_drop || !number->isConstant()) {
+    draw.keep =
+        graph.addConstant(uniform->name() + "/keep", Tensor::scalar(static_cast<float>(keep)));
   }
-  const bool found = draw.like != nullptr && constantNumber(draw.keep).value_or(0) > 0;
-  return found ? std::optional(draw) : std::nullopt;
+  return draw;
 }
 
-// Whether the value is something divided by the probability of the draw.
-bool isScaled(const Value* value, const Draw& draw) {
-  const Node* node = producer(value, "Div");
-  return node != nullptr && constantNumber(node->input(1)) == constantNumber(draw.keep);
+// A comparison of uniform numbers with a probability, `inverted` behind Not.
+Draw asComparison(Graph& graph, const Node* node, bool inverted = false) {
+  if (node == nullptr) return {};
+  const std::string type = node->op().qualifiedName();
+  if (type == "Not") return asComparison(graph, node->input(0)->producer(), !inverted);
+  const bool is_less = type == "Less" || type == "LessOrEqual";
+  if (!is_less && type != "Greater" && type != "GreaterOrEqual") return {};
+  const size_t number = numberOf(node->input(0)) ? 0 : 1;
+  // True where u < p, or p > u: with probability p.
+  const bool is_keep = is_less == (number == 1);
+  return drawOf(graph, node->input(1 - number), node->input(number), is_keep == inverted);
 }
 
-// x * (draw / keep), or (x / keep) * draw.
+// Cast(uniform < keep), Floor(uniform + keep), or Bernoulli(keep).
+Draw asDraw(Graph& graph, const Value* value) {
+  if (const Node* cast = producer(value, "Cast")) {
+    return asComparison(graph, cast->input(0)->producer());
+  }
+  if (const Node* floor = producer(value, "Floor")) {
+    const Node* sum = producer(floor->input(0), "Add");
+    if (sum == nullptr) return {};
+    const size_t number = numberOf(sum->input(0)) ? 0 : 1;
+    return drawOf(graph, sum->input(1 - number), sum->input(number), false);
+  }
+  if (const Node* bernoulli = producer(value, "Bernoulli")) {
+    const std::optional<double> keep = numberOf(bernoulli->input(0));
+    if (!keep || *keep <= 0 || *keep > 1) return {};
+    return {bernoulli->input(0),
+            graph.addConstant(value->name() + "/keep", Tensor::scalar(static_cast<float>(*keep)))};
+  }
+  return {};
+}
+
+bool isAbout(const std::optional<double>& number, double expected) {
+  constexpr double kRounding = 1e-5;
+  return number && std::fabs(*number - expected) <= kRounding * expected;
+}
+
+// What the node divides by the probability, or multiplies by 1 over it; null for another node.
+Value* scaledBy(const Node* node, const Draw& draw) {
+  if (node == nullptr) return nullptr;
+  const double keep = *constantNumber(draw.keep);
+  if (node->op().qualifiedName() == "Div") {
+    return isAbout(numberOf(node->input(1)), keep) ? node->input(0) : nullptr;
+  }
+  if (node->op().qualifiedName() != "Mul") return nullptr;
+  const size_t number = numberOf(node->input(0)) ? 0 : 1;
+  return isAbout(numberOf(node->input(number)), 1 / keep) ? node->input(1 - number) : nullptr;
+}
+
+// The only node that uses the value, or null.
+Node* soleUser(const Graph& graph, const Value* value) {
+  return graph.useCount(value) == 1 && value->uses().size() == 1 ? value->uses()[0].node : nullptr;
+}
+
+// The draw that a factor is once the scaling is taken off.
+Draw asScaledDraw(Graph& graph, const Value* factor) {
+  const Node* scaling = factor->producer();
+  if (scaling == nullptr) return {};
+  for (const Value* input : scaling->inputs()) {
+    const Draw draw = input == nullptr ? Draw{} : asDraw(graph, input);
+    if (draw.like != nullptr && scaledBy(scaling, draw) == input) return draw;
+  }
+  return {};
+}
+
+// x * (draw / keep), (x / keep) * draw, or (x * draw) / keep.
 bool rewrite(Graph& graph, Node* node, Value* x, Value* factor) {
-  std::optional<Draw> draw = asDraw(graph, factor);
-  if (draw) {
-    if (!isScaled(x, *draw)) return false;
-    x = x->producer()->input(0);
-  } else if (const Node* scaled = producer(factor, "Div")) {
-    draw = asDraw(graph, scaled->input(0));
-    if (!draw || !isScaled(factor, *draw)) return false;
+  Node* last = node;
+  Draw draw = asDraw(graph, factor);
+  if (draw.like == nullptr) {
+    draw = asScaledDraw(graph, factor);
+    if (draw.like == nullptr) return false;
+  } else if (Value* unscaled = scaledBy(x->producer(), draw)) {
+    x = unscaled;
   } else {
-    return false;
+    last = soleUser(graph, node->output());
+    if (scaledBy(last, draw) != node->output()) return false;
   }
   Graph::NodeOptions options;
-  options.before = node;
+  options.before = last;
   options.output_count = 2;
-  Node* dropped = graph.addNode("simaqat::DropPath", node->name(), {x, draw->like, draw->keep},
-                                nullptr, options);
-  replaceNode(graph, node, dropped->output());
+  Node* dropped =
+      graph.addNode("simaqat::DropPath", last->name(), {x, draw.like, draw.keep}, nullptr, options);
+  replaceNode(graph, last, dropped->output());
   return true;
+}
+
+bool rewriteOne(Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    if (node->op().qualifiedName() != "Mul") continue;
+    Value* a = node->input(0);
+    Value* b = node->input(1);
+    if (rewrite(graph, node.get(), a, b) || rewrite(graph, node.get(), b, a)) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 void dropPaths(Graph& graph) {
-  bool found = false;
-  for (Node* node : graph.nodeSequence()) {
-    if (node->op().qualifiedName() != "Mul") continue;
-    Value* a = node->input(0);
-    Value* b = node->input(1);
-    found = rewrite(graph, node, a, b) || rewrite(graph, node, b, a) || found;
+  if (!rewriteOne(graph)) return;
+  while (rewriteOne(graph)) {
   }
   // The product's shape was that of unknown factors; now it is that of x.
-  if (!found) return;
   for (const auto& node : graph.nodes()) graph.inferTypes(*node);
 }
 

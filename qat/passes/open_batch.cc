@@ -1,9 +1,11 @@
 #include "qat/passes/open_batch.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "qat/ir/op.h"
 #include "qat/passes/match.h"
+#include "qat/passes/simplify.h"
 
 namespace simaqat {
 namespace {
@@ -78,5 +80,47 @@ class BatchOpener {
 }  // namespace
 
 void openBatch(Graph& graph, int64_t batch) { BatchOpener(graph, batch).run(); }
+
+int64_t fixedBatch(const Graph& graph) {
+  for (const Value* input : graph.inputs) {
+    if (firstDim(input->type) != Dim::kUnknown) return firstDim(input->type);
+  }
+  return 0;
+}
+
+bool takesOtherBatch(const Graph& graph) {
+  const int64_t own = fixedBatch(graph);
+  Graph other = graph.clone();
+  const bool is_static = std::all_of(graph.inputs.begin(), graph.inputs.end(),
+                                     [](const Value* input) { return input->type.isStatic(); });
+  try {
+    openBatch(other, own + 1);
+    if (is_static) bindShapes(other, {});
+  } catch (const Error&) {
+    return false;
+  }
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    const TensorType& type = other.outputs[i].value->type;
+    const bool keeps = firstDim(graph.outputs[i].value->type) == own && type.isStatic() &&
+                       type.size() > 1 && firstDim(type) == own;
+    if (keeps) return false;
+  }
+  return true;
+}
+
+HiddenBatch::HiddenBatch(Graph& graph) : batch_(fixedBatch(graph)) {
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    TensorType& type = graph.inputs[i]->type;
+    if (batch_ == 0 || firstDim(type) != batch_) continue;
+    inputs_.push_back(i);
+    type.shape->front() = Dim::named("N");
+  }
+  for (const auto& node : graph.nodes()) graph.inferTypes(*node);
+}
+
+void HiddenBatch::restore(Graph& graph) const {
+  for (const size_t i : inputs_) graph.inputs[i]->type.shape->front() = batch_;
+  for (const auto& node : graph.nodes()) graph.inferTypes(*node);
+}
 
 }  // namespace simaqat

@@ -82,15 +82,6 @@ std::vector<std::string> fieldNames(const Manifest& manifest, const std::string&
   return names;
 }
 
-int64_t fixedBatch(const Graph& graph) {
-  for (const Value* input : graph.inputs) {
-    if (input->type.shape && !input->type.shape->empty() && (*input->type.shape)[0].known()) {
-      return (*input->type.shape)[0].value;
-    }
-  }
-  return 0;
-}
-
 struct Evaluator::Impl {
   explicit Impl(ThreadPool& p) : pool(p) {}
 

@@ -12,6 +12,7 @@
 #include "qat/data/manifest.h"
 #include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
+#include "qat/passes/open_batch.h"
 #include "qat/train/loss.h"
 
 namespace simaqat {
@@ -36,8 +37,6 @@ struct EvalOptions {
 // What of the data a graph's inputs want.
 std::vector<FieldSpec> fieldSpecs(const std::vector<Value*>& inputs);
 std::vector<std::string> fieldNames(const Manifest& manifest, const std::string& split);
-// The model's fixed batch, or 0.
-int64_t fixedBatch(const Graph& graph);
 
 // Reads the split once; `run` may then be called as the model's variables change.
 class Evaluator {

@@ -14,6 +14,7 @@
 #include "qat/onnx/import.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/bind_quantizers.h"
+#include "qat/passes/open_batch.h"
 
 namespace simaqat {
 namespace {
@@ -110,6 +111,24 @@ void tellWidening(Model& model) {
       joined(names)));
 }
 
+// Folding makes a constant of a shape with the file's own batch, and a Reshape to it takes no other.
+// Where that is all that fixes the batch, such shapes stay computed.
+std::vector<std::string> canonicalizeForAnyBatch(Graph& graph, BatchNormPolicy policy) {
+  if (fixedBatch(graph) == 0) return canonicalize(graph, policy);
+  Graph open = graph.clone();
+  const std::vector<std::string> warnings = canonicalize(graph, policy);
+  if (takesOtherBatch(graph)) return warnings;
+  try {
+    const HiddenBatch hidden(open);
+    canonicalize(open, policy);
+    hidden.restore(open);
+  } catch (const Error&) {
+    return warnings;
+  }
+  if (takesOtherBatch(open)) graph = std::move(open);
+  return warnings;
+}
+
 }  // namespace
 
 const char* stageName(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
@@ -132,8 +151,11 @@ Model loadModel(const std::string& path, BatchNormPolicy policy,
     const ParameterEvidence evidence = evidenceOf(model.graph, model.stage, report);
     model.names_parameters = evidence.listed || !evidence.stated.empty();
     model.constants = decideParameters(model.graph, evidence, train);
-    model.warnings =
-        canonicalize(model.graph, model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs);
+    const BatchNormPolicy own_policy =
+        model.stage == Stage::kSource ? policy : BatchNormPolicy::kAsIs;
+    model.warnings = model.stage < Stage::kFinalized
+                         ? canonicalizeForAnyBatch(model.graph, own_policy)
+                         : canonicalize(model.graph, own_policy);
     if (model.stage == Stage::kSource) addImportWarnings(report, model);
     bindQuantizers(model.graph);
   } catch (const Error& error) {

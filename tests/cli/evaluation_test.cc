@@ -144,7 +144,32 @@ TEST_CASE("a fixed batch is filled up, and what was filled does not count") {
 
 TEST_CASE("a batch that the file alone fixes is open to any other") {
   const Stages& s = stages();
-  const std::string source = fixed(s.source, 1);
+  onnx::ModelProto model = load(fixed(s.source, 1));
+  // As x.view(x.size(0), -1) is exported: the Reshape is to a computed shape.
+  onnx::GraphProto nodes;
+  nodes.mutable_node()->Swap(model.mutable_graph()->mutable_node());
+  for (onnx::NodeProto& node : *nodes.mutable_node()) {
+    if (node.op_type() == "Flatten") {
+      addNode(model, "Shape", {node.input(0)}, {"sizes"});
+      addNode(model, "Gather", {"sizes", "first"}, {"batch"});
+      onnx::AttributeProto* axis =
+          addNode(model, "Concat", {"batch", "rest"}, {"to"})->add_attribute();
+      axis->set_name("axis");
+      axis->set_type(onnx::AttributeProto::INT);
+      axis->set_i(0);
+      node.set_op_type("Reshape");
+      node.add_input("to");
+    }
+    *model.mutable_graph()->add_node() = node;
+  }
+  for (const auto& [name, number] : {std::pair("first", 0), std::pair("rest", -1)}) {
+    onnx::TensorProto* list = model.mutable_graph()->add_initializer();
+    list->set_name(name);
+    list->set_data_type(onnx::TensorProto::INT64);
+    list->add_dims(1);
+    list->add_int64_data(number);
+  }
+  const std::string source = save(model, scratch("opened/source.onnx"));
   const std::string prepared = scratch("opened/prepared.onnx");
   const std::string trained = scratch("opened/trained.onnx");
   runWell({"prepare", source, "-o", prepared});

@@ -148,6 +148,7 @@ std::string dropPath(const std::string& draw, const std::string& product) {
   return R"(
     input %x : float[N, 3, 2]
     constant %keep : float[] = [0.75]
+    constant %inverse : float[] = [1.3333333]
     constant %zero : int64[1] = [0]
     constant %ones : int64[2] = [1, 1]
     %shape = Shape(%x)
@@ -175,7 +176,11 @@ Graph recognized(const std::string& text) {
 TEST_CASE("stochastic depth is recognized in the ways that exporters write it") {
   for (const std::string& text :
        {dropPath(kLess, kMask), dropPath(kFloor, kMask),
-        dropPath("%b = Less(%u, %keep)\n%m = CastLike(%b, %x)", kMask),
+        dropPath("%b = LessOrEqual(%u, %keep)\n%m = Cast(%b) {to = 1}", kMask),
+        dropPath("%b = Greater(%keep, %u)\n%m = Cast(%b) {to = 1}", kMask),
+        dropPath(kLess, "%p = Mul(%x, %m)\n%d = Div(%p, %keep) \"drop\""),
+        dropPath(kLess, "%p = Mul(%m, %x)\n%d = Mul(%p, %inverse) \"drop\""),
+        dropPath(kFloor, "%f = Mul(%m, %inverse)\n%d = Mul(%x, %f) \"drop\""),
         dropPath(kLess, "%f = Div(%m, %keep)\n%d = Mul(%f, %x) \"drop\""),
         dropPath(kFloor, "%f = Div(%x, %keep)\n%d = Mul(%f, %m) \"drop\"")}) {
     INFO(text);
@@ -191,6 +196,23 @@ TEST_CASE("stochastic depth is recognized in the ways that exporters write it") 
       %y : float[N, 3, 2] = Relu(%x) "y"
       output y = %y
     )"));
+  }
+}
+
+TEST_CASE("a draw by the probability of being left out is one by what is left") {
+  for (const char* draw :
+       {"%b = Greater(%u, %drop)\n%m = Cast(%b) {to = 1}",
+        "%b = GreaterOrEqual(%u, %drop)\n%m = Cast(%b) {to = 1}",
+        "%b = Less(%drop, %u)\n%m = Cast(%b) {to = 1}",
+        "%l = Less(%u, %drop)\n%b = Not(%l)\n%m = Cast(%b) {to = 1}",
+        "%e = Expand(%keep, %to)\n%m = Bernoulli(%e)",
+        "%e = Expand(%keep, %to)\n%b = Less(%u, %e)\n%m = Cast(%b) {to = 1}"}) {
+    INFO(draw);
+    const Graph graph = recognized("constant %drop : float[] = [0.25]\n" + dropPath(draw, kMask));
+    REQUIRE(countNodes(graph, "simaqat::DropPath") == 1);
+    const Node& dropped = producerOf(graph, "d");
+    CHECK(dropped.input(2)->constant.toVector<float>()[0] == 0.75f);
+    requireDeterminedEvaluation(graph);
   }
 }
 
