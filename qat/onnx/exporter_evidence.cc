@@ -64,7 +64,7 @@ class Separation {
     }
   }
 
-  std::vector<std::string> run() {
+  std::map<std::string, std::string> run() {
     separateIdentities();
     separateByTorchNodes();
     return std::move(separated_);
@@ -74,8 +74,10 @@ class Separation {
   void addCopy(const std::string& of, const std::string& name) {
     onnx::TensorProto copy = graph_.initializer(merged_.at(of));
     copy.set_name(name);
+    merged_[name] = graph_.initializer_size();
     *graph_.add_initializer() = std::move(copy);
-    separated_.push_back(name);
+    const auto source = separated_.find(of);
+    separated_[name] = source == separated_.end() ? of : source->second;
   }
 
   // An Identity of an initializer is an initializer of its own.
@@ -178,7 +180,7 @@ class Separation {
 
   onnx::GraphProto& graph_;
   std::unordered_map<std::string, int> merged_;  // initializers of one value: their places
-  std::vector<std::string> separated_;
+  std::map<std::string, std::string> separated_;
 };
 
 }  // namespace
@@ -190,12 +192,12 @@ std::map<std::string, bool> statedParameters(const onnx::ModelProto& model) {
   for (const onnx::ValueInfoProto& info : model.graph().value_info()) {
     if (initializers.count(info.name()) == 0) continue;
     const std::string kind = valueOf(newerMetadata(info, kValueInfoMetadata), kKind);
-    if (kind == "PARAMETER" || kind == "BUFFER") stated[info.name()] = kind == "PARAMETER";
+    if (!kind.empty()) stated[info.name()] = kind == "PARAMETER";
   }
   return stated;
 }
 
-std::vector<std::string> separateMergedParameters(onnx::ModelProto& model) {
+std::map<std::string, std::string> separateMergedParameters(onnx::ModelProto& model) {
   return Separation(*model.mutable_graph()).run();
 }
 

@@ -64,10 +64,12 @@ class Importer {
         report_(report) {}
 
   Graph run() {
-    report_.separated = separateMergedParameters(model_);
+    const auto separated = separateMergedParameters(model_);
     report_.stated_parameters = statedParameters(model_);
-    for (const std::string& name : report_.separated) {
-      if (!report_.stated_parameters.empty()) report_.stated_parameters[name] = true;
+    for (const auto& [name, merged_with] : separated) {
+      report_.separated.push_back(name);
+      const auto kind = report_.stated_parameters.find(merged_with);
+      if (kind != report_.stated_parameters.end()) report_.stated_parameters[name] = kind->second;
     }
     const std::vector<OpsetNode> nodes = inliner_.run(model_.graph().node(), readOpset());
     checkOperators(nodes);
@@ -337,10 +339,13 @@ bool isSupported(const std::string& qualified_name, const OpRegistry& registry) 
 std::optional<std::set<std::string>> listedParameters(const Graph& graph) {
   const auto entry = graph.metadata.find(kParametersKey);
   if (entry == graph.metadata.end()) return std::nullopt;
+  constexpr char kBlanks[] = " \t\r";
   std::set<std::string> names;
   std::istringstream lines(entry->second);
   for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) names.insert(line);
+    const size_t begin = line.find_first_not_of(kBlanks);
+    if (begin == std::string::npos) continue;
+    names.insert(line.substr(begin, line.find_last_not_of(kBlanks) - begin + 1));
   }
   return names;
 }

@@ -23,7 +23,7 @@ std::optional<std::set<std::string>> listedParameters(const Graph& graph);
 
 // What import finds out about a file beside its graph.
 struct ImportReport {
-  // By initializer: whether the exporter calls it a parameter (true) or a buffer (false).
+  // By initializer: whether the exporter calls it a parameter (true), or a buffer or a constant.
   std::map<std::string, bool> stated_parameters;
   // Parameters that the exporter had merged because their values were equal, apart again.
   std::vector<std::string> separated;

@@ -15,8 +15,9 @@ namespace simaqat {
 struct ParameterEvidence {
   // All parameters, where the file lists them (metadata simaqat.parameters): nothing else is one.
   std::optional<std::set<std::string>> listed;
-  // By name, where the exporter says for an initializer whether it is a parameter (true) or a
-  // buffer (false).
+  // By name, where the exporter says for an initializer whether it is a parameter (true), or a
+  // buffer or constant (false). Others are parameters only where the graph uses them as weights,
+  // biases or normalizations' scales.
   std::map<std::string, bool> stated;
 };
 
@@ -33,7 +34,7 @@ struct ConstantInitializer {
 // normalization of the model's input, and, where it is a single number, one that neither its name
 // nor its use shows to be a number of the formula (an exponent, the epsilon of a norm, a bound).
 // Constants that match one of the `forced` name patterns become parameters too. In a file whose
-// weights are all Constant nodes these, its biases and its normalizations' scales train.
+// weights are all Constant nodes these are read as initializers.
 std::vector<ConstantInitializer> decideParameters(Graph& graph, const ParameterEvidence& evidence,
                                                   const std::vector<std::string>& forced);
 

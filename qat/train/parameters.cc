@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_set>
 
 #include "qat/base/random.h"
 #include "qat/base/text.h"
 #include "qat/ir/op.h"
+#include "qat/passes/match.h"
 #include "qat/passes/pattern.h"
 
 namespace simaqat {
@@ -37,13 +39,36 @@ bool isProducedBy(const Value* value, const char* name) {
 
 const Value* otherInput(const Use& use) { return use.node->input(1 - use.index); }
 
-// x / Sqrt(variance), or x * Reciprocal(Sqrt(variance)): a normalization written out.
+// The standard deviation: a root, or one with an epsilon added to it.
+bool isDeviation(const Value* value) {
+  if (isProducedBy(value, "Sqrt")) return true;
+  if (isProducedBy(value, "Pow")) return value->producer()->input(1)->isConstant();
+  if (!isProducedBy(value, "Add")) return false;
+  const Node& sum = *value->producer();
+  return isProducedBy(sum.input(0), "Sqrt") || isProducedBy(sum.input(1), "Sqrt");
+}
+
+// One over it.
+bool isInverseDeviation(const Value* value) {
+  if (isProducedBy(value, "Reciprocal")) return isDeviation(value->producer()->input(0));
+  if (isProducedBy(value, "Div")) {
+    const Node& quotient = *value->producer();
+    return quotient.input(0)->isConstant() && isDeviation(quotient.input(1));
+  }
+  const std::optional<double> exponent =
+      isProducedBy(value, "Pow") ? constantNumber(value->producer()->input(1)) : std::nullopt;
+  return exponent && *exponent < 0;
+}
+
+// A normalization written out: x / deviation, x * (1 / deviation); or GroupNormalization as an
+// InstanceNormalization and a Reshape.
 bool isNormalized(const Value* value) {
-  if (isProducedBy(value, "Div")) return isProducedBy(value->producer()->input(1), "Sqrt");
+  while (isProducedBy(value, "Reshape")) value = value->producer()->input(0);
+  if (isProducedBy(value, "InstanceNormalization")) return true;
+  if (isProducedBy(value, "Div")) return isDeviation(value->producer()->input(1));
   if (!isProducedBy(value, "Mul")) return false;
   const Node& product = *value->producer();
-  return isProducedBy(product.input(0), "Reciprocal") ||
-         isProducedBy(product.input(1), "Reciprocal");
+  return isInverseDeviation(product.input(0)) || isInverseDeviation(product.input(1));
 }
 
 // The scale of a normalization that is written out.
@@ -56,6 +81,12 @@ bool isWrittenOutBias(const Use& use) {
   if (use.node->op().name != "Add" || !isProducedBy(otherInput(use), "Mul")) return false;
   const Node& scaled = *otherInput(use)->producer();
   return isNormalized(scaled.input(0)) || isNormalized(scaled.input(1));
+}
+
+// Numbers for the channels alone: at most one dimension is larger than 1.
+bool isPerChannel(const Tensor& tensor) {
+  const auto& dims = tensor.dims();
+  return std::count_if(dims.begin(), dims.end(), [](int64_t d) { return d > 1; }) <= 1;
 }
 
 bool isAdded(const Use& use) {
@@ -101,7 +132,7 @@ std::string parameterKind(const Variable& variable) {
     return "norm";
   }
   const bool bias = use->node->op().quantization.bias_input == static_cast<int>(use->index) ||
-                    (isAdded(*use) && variable.value.dims().size() <= 1);
+                    (isAdded(*use) && isPerChannel(variable.value));
   return bias ? "bias" : "weight";
 }
 
@@ -206,8 +237,9 @@ std::vector<std::string> warningsOfMerged(const Graph& graph) {
   for (const auto& variable : graph.variables()) {
     const size_t uses = variable->source->uses().size();
     const std::string kind = parameterKind(*variable);
-    const bool has_kind = kind == "bias" || kind == "norm";
-    if (variable->trainable && has_kind && uses > 1 && isUniform(variable->value)) {
+    const bool is_plain = kind != "weight" || !reachesWeight(variable->source);
+    if (variable->role == VariableRole::kWeight && variable->trainable && is_plain && uses > 1 &&
+        isUniform(variable->value)) {
       merged.push_back(fmt::format("'{}' ({} uses)", variable->name, uses));
     }
   }

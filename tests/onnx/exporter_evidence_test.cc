@@ -112,6 +112,20 @@ TEST_CASE("an Identity of a parameter with one value throughout is a parameter o
   }
 }
 
+TEST_CASE("an Identity of an Identity too") {
+  ModelText text;
+  text.initializer("a.bias", {3, 3});
+  text.node("Identity", {"a.bias"}, "b.bias");
+  text.node("Identity", {"b.bias"}, "c.bias");
+  text.node("Add", {"x", "b.bias"}, "m");
+  text.node("Add", {"m", "c.bias"}, "y");
+  text.kind("a.bias", "BUFFER", "b_a_bias");
+  ImportReport report;
+  const Graph graph = text.import(report);
+  CHECK(report.separated == std::vector<std::string>{"b.bias", "c.bias"});
+  CHECK(report.stated_parameters.at("c.bias") == false);
+}
+
 TEST_CASE("parameters that the dynamo exporter merged have their modules' names again") {
   ModelText text;
   text.initializer("norms.0.weight", {1, 1});
@@ -136,7 +150,7 @@ TEST_CASE("parameters that the dynamo exporter merged have their modules' names 
   normalize("n", "y", "norms.1");
   ImportReport report;
   const Graph graph = text.import(report);
-  CHECK(report.separated == std::vector<std::string>{"norms.1.weight", "norms.1.bias"});
+  CHECK(report.separated == std::vector<std::string>{"norms.1.bias", "norms.1.weight"});
   CHECK(graph.findVariable("norms.1.weight")->source->uses().size() == 2);
   CHECK(graph.findVariable("norms.0.bias")->source->uses().size() == 1);
 }
@@ -147,7 +161,7 @@ TEST_CASE("a file may list its parameters") {
   text.node("Clip", {"x", "", "most"}, "y");
   auto* entry = text.model().add_metadata_props();
   entry->set_key("simaqat.parameters");
-  entry->set_value("most\nother");
+  entry->set_value(" most\r\nother\n");
   ImportReport report;
   const Graph graph = text.import(report);
   CHECK(graph.findVariable("most") != nullptr);

@@ -21,7 +21,8 @@ std::string reasonFor(const std::string& text, const std::string& name,
 }
 
 TEST_CASE("what normalizes the model's input is a constant") {
-  for (const char* operation : {"Sub(%x, %p)", "Div(%x, %p)", "Mul(%p, %x)", "Add(%x, %p)"}) {
+  for (const char* operation :
+       {"Sub(%x, %p)", "Sum(%p, %x)", "Div(%x, %p)", "Mul(%p, %x)", "Add(%x, %p)"}) {
     const std::string text = std::string(R"(
       input %x : float[N, 4, 3]
       weight %p : float[3] = [1, 2, 3]
@@ -35,6 +36,35 @@ TEST_CASE("what normalizes the model's input is a constant") {
     CHECK(reasonFor(text, "w").empty());
     CHECK(reasonFor(text, "p", {}, {"p"}).empty());
   }
+}
+
+TEST_CASE("numbers from which the normalization is computed are constants too") {
+  const std::string text = R"(
+    input %x : float[N, 3]
+    weight %mean : float[3] = [1, 2, 3]
+    weight %variance : float[3] = [4, 5, 6]
+    weight %w : float[3, 2] = [1, 2, 3, 4, 5, 6]
+    %shift = Neg(%mean)
+    %std = Sqrt(%variance)
+    %factor = Reciprocal(%std)
+    %c = Add(%x, %shift)
+    %n = Mul(%c, %factor)
+    %y = MatMul(%n, %w)
+    output y = %y)";
+  for (const char* name : {"mean", "variance"}) {
+    CHECK(reasonFor(text, name) == "normalizes the model's input");
+  }
+  CHECK(reasonFor(text, "w").empty());
+}
+
+TEST_CASE("a scale of 1 in front of everything is where a learned one starts") {
+  CHECK(reasonFor(R"(
+    input %x : float[N, 3]
+    weight %s : float[3] = [1, 1, 1]
+    %y = Mul(%x, %s)
+    output y = %y)",
+                  "s")
+            .empty());
 }
 
 TEST_CASE("a learned table that is added to the input is a parameter") {
@@ -70,9 +100,22 @@ TEST_CASE("masks in front of a Softmax are constants, biases there are not") {
       %y = Softmax(%a)
       output y = %y)";
   };
-  CHECK(reasonFor(scores("[0, -10000, 0, 0]"), "m") == "a mask in front of a Softmax");
+  CHECK(reasonFor(scores("[0, -10000, 0, 0]"), "m") == "a mask");
   CHECK(reasonFor(scores("[0, -inf, 0, 0]"), "m") == "has values that are not finite");
   CHECK(reasonFor(scores("[0, -1, 0, 0]"), "m").empty());
+  // 1 where a position is kept, as BERT has it.
+  const std::string keep = R"(
+    input %x : float[N, 2, 2]
+    weight %keep : float[2, 2] = [1, 0, 1, 1]
+    constant %one : float[] = [1]
+    constant %large : float[] = [-10000]
+    %left = Sub(%one, %keep)
+    %m = Mul(%left, %large)
+    %s = MatMul(%x, %x)
+    %a = Add(%s, %m)
+    %y = Softmax(%a)
+    output y = %y)";
+  CHECK(reasonFor(keep, "keep") == "a mask");
 }
 
 TEST_CASE("exponents, epsilons and bounds are numbers of the formula") {
@@ -95,6 +138,33 @@ TEST_CASE("exponents, epsilons and bounds are numbers of the formula") {
   CHECK(reasonFor(text, "most") == "a bound or a filling");
   CHECK(reasonFor(text, "gain").empty());
   CHECK(reasonFor(text, "two", {}, {"tw*"}).empty());
+}
+
+TEST_CASE("a weight of one element is one, whatever its name") {
+  const std::string text = R"(
+    input %x : float[N, 1]
+    weight %onnx::MatMul_3 : float[1, 1] = [2]
+    weight %7 : float[1] = [0.25]
+    %m = MatMul(%x, %onnx::MatMul_3)
+    %y = PRelu(%m, %7)
+    output y = %y)";
+  CHECK(reasonFor(text, "onnx::MatMul_3").empty());
+  CHECK(reasonFor(text, "7").empty());
+}
+
+TEST_CASE("a fixed filter stays constant where other weights are computed from initializers") {
+  Graph graph = parse(R"(
+    input %x : float[N, 2]
+    weight %direction : float[2, 2] = [1, 2, 3, 4]
+    weight %norm : float[2] = [5, 6]
+    constant %fixed : float[2, 2] = [1, 0, 0, 1]
+    %w = Mul(%direction, %norm)
+    %m = MatMul(%x, %w)
+    %y = MatMul(%m, %fixed)
+    output y = %y)");
+  decideParameters(graph, {}, {});
+  CHECK(graph.findVariable("fixed") == nullptr);
+  CHECK(graph.findVariable("norm") != nullptr);
 }
 
 TEST_CASE("an exponent with a name of the state_dict is learned") {
@@ -125,7 +195,7 @@ TEST_CASE("what the file says goes before what the graph looks like") {
   stated.stated = {{"mean", true}, {"fixed", false}};
   CHECK(reasonFor(text, "mean", stated).empty());
   CHECK(reasonFor(text, "w", stated).empty());
-  CHECK(reasonFor(text, "fixed", stated) == "the exporter calls it a buffer");
+  CHECK(reasonFor(text, "fixed", stated) == "the exporter calls it a buffer or constant");
 }
 
 TEST_CASE("constants train where all weights of the file are constants, and only then") {
