@@ -28,6 +28,7 @@ std::unique_ptr<Command> makeTrainCommand();
 std::unique_ptr<Command> makeFinalizeCommand();
 std::unique_ptr<Command> makeExportCommand();
 std::unique_ptr<Command> makeEvalCommand();
+std::unique_ptr<Command> makePredictCommand();
 std::unique_ptr<Command> makeBenchCommand();
 std::unique_ptr<Command> makeInspectCommand();
 

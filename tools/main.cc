@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ std::vector<std::unique_ptr<Command>> allCommands() {
   commands.push_back(makeFinalizeCommand());
   commands.push_back(makeExportCommand());
   commands.push_back(makeEvalCommand());
+  commands.push_back(makePredictCommand());
   commands.push_back(makeBenchCommand());
   commands.push_back(makeInspectCommand());
   return commands;
@@ -75,6 +77,14 @@ int runCommand(Command& command, int argc, char** argv) {
   return status;
 }
 
+// A result that did not arrive is a failure, wherever it was printed.
+void checkStandardOutput() {
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) {
+    throw runtimeError("standard output: cannot be written");
+  }
+}
+
 int run(int argc, char** argv) {
   const auto commands = allCommands();
   const std::string first = argc > 1 ? argv[1] : "--help";
@@ -106,7 +116,9 @@ int main(int argc, char** argv) {
   // What it would say stands in our one line.
   google::protobuf::SetLogHandler(nullptr);
   try {
-    return simaqat::run(argc, argv);
+    const int status = simaqat::run(argc, argv);
+    simaqat::checkStandardOutput();
+    return status;
   } catch (const simaqat::Error& error) {
     // Names in a file may hold anything.
     simaqat::logError("{}", simaqat::onOneLine(error.what()));

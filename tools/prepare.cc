@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "qat/base/file.h"
@@ -79,6 +80,7 @@ class PrepareCommand : public Command {
     if (check_) return check(model);
     const auto shapes = parseInputShapes(shapes_, graph);
     warnOfFusedBatchNorm(graph);
+    warnOfNonFinite(graph);
     for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
     std::string recipe_hash;
     ScaffoldOptions options =
@@ -123,6 +125,21 @@ class PrepareCommand : public Command {
       return runCheck(model, {widths_.manifest(), widths_.split(), batch_size_, json_});
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: {}", model_, error.what()));
+    }
+  }
+
+  static void warnOfNonFinite(const Graph& graph) {
+    for (const auto& variable : graph.variables()) {
+      if (!isFloatingPoint(variable->value.type())) continue;
+      const std::vector<double> values = variable->value.toVector<double>();
+      const auto found = std::find_if_not(values.begin(), values.end(),
+                                          [](double value) { return std::isfinite(value); });
+      if (found == values.end()) continue;
+      logWarning("'{}': element {} of {} is {}{}", variable->name, found - values.begin(),
+                 values.size(), *found,
+                 variable->role == VariableRole::kBatchNormStatistic
+                     ? "; train --reestimate-bn estimates statistics anew"
+                     : "");
     }
   }
 

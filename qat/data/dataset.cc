@@ -75,6 +75,7 @@ std::shared_ptr<const Dataset> Dataset::open(const Manifest& manifest, const std
                        last.samples());
     }
   }
+  dataset->place_ = fmt::format("{}: split '{}'", manifest.path, split);
   dataset->size_ = dataset->fields_.front()->samples();
   return dataset;
 }
@@ -88,6 +89,15 @@ const std::vector<int64_t>& Dataset::sampleDims(size_t field) const {
 }
 
 std::string Dataset::contentHash(size_t field) const { return fields_.at(field)->contentHash(); }
+
+void Dataset::requireIntegers(size_t field,
+                              const std::function<std::string(int64_t)>& complaint) const {
+  try {
+    fields_.at(field)->requireIntegers(complaint);
+  } catch (const Error& error) {
+    throw inputError("{}, field '{}': {}", place_, fieldName(field), error.what());
+  }
+}
 
 void Dataset::readSample(size_t field, int64_t sample, std::byte* destination,
                          bool random_transforms, uint64_t seed, int64_t epoch) const {

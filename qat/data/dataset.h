@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,11 @@ class Dataset {
   // image. Hashing them takes a tenth of a second a gigabyte, where they are in memory.
   std::string contentHash(size_t field) const;
 
+  // An Error that names the file and the first sample with an element that `complaint` has words about:
+  // "" for one that is right. Of an integer field, without random transforms.
+  void requireIntegers(size_t field,
+                       const std::function<std::string(int64_t)>& complaint) const;
+
   // Writes one sample of one field, converted and transformed; random transforms depend on
   // (seed, epoch, sample) alone, so the fields of a sample move together. An Error that names the
   // file where an image's data is damaged, which its header does not tell.
@@ -53,6 +59,7 @@ class Dataset {
 
   std::vector<std::unique_ptr<DatasetField>> fields_;
   int64_t size_ = 0;
+  std::string place_;  // "manifest.json: split 'train'"
 };
 
 }  // namespace simaqat

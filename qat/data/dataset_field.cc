@@ -35,6 +35,7 @@ DatasetField::DatasetField(const Field& field, const FieldSpec& spec,
   if (samples() > std::numeric_limits<uint32_t>::max()) {
     throw inputError("{}: has {} samples, more than 2^32", source_->name(), samples());
   }
+  source_->requireFinite();
   fitShape(spec);
   for (size_t i = 0; i < field.transforms.size(); ++i) {
     try {
@@ -142,6 +143,19 @@ void DatasetField::apply(const Step& step, const std::byte* from, std::byte* to,
       return;
     case Step::kConvert:
       return convertElements(from, step.from, to, step.to, sample_elements_);
+  }
+}
+
+void DatasetField::requireIntegers(const std::function<std::string(int64_t)>& complaint) const {
+  Tensor row(type_, {sample_elements_});
+  for (int64_t sample = 0; sample < samples(); ++sample) {
+    readSample(sample, row.mutableRawData(), false, 0, 0);
+    for (const int64_t value : row.toVector<int64_t>()) {
+      const std::string words = complaint(value);
+      if (!words.empty()) {
+        throw inputError("{}: sample {} has {}, and {}", source_->name(), sample, value, words);
+      }
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ class DatasetField {
   std::string contentHash() const { return source_->contentHash(); }
   int64_t samples() const { return source_->samples(); }
 
+  void requireIntegers(const std::function<std::string(int64_t)>& complaint) const;
   void readSample(int64_t sample, std::byte* destination, bool random_transforms, uint64_t seed,
                   int64_t epoch) const;
 

@@ -1,6 +1,8 @@
 #include "qat/data/sample_source.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 #include <string_view>
 #include <utility>
@@ -35,6 +37,11 @@ class ArraySource : public SampleSource {
   std::optional<std::string> conversionLoss(ElementType type) const override {
     return simaqat::conversionLoss(array_, type);
   }
+  void requireFinite() const override {
+    if (array_.size() > 0 && isFloatingPoint(array_.type())) {
+      visitElementType(array_.type(), [&](auto tag) { requireFiniteElements<decltype(tag)>(); });
+    }
+  }
   std::string contentHash() const override {
     Hasher hasher;
     hasher.update(fmt::format("{}{}", elementTypeName(array_.type()), dimsToString(array_.dims())));
@@ -46,6 +53,19 @@ class ArraySource : public SampleSource {
   }
 
  private:
+  template <class T>
+  void requireFiniteElements() const {
+    const T* data = array_.data<T>();
+    const T* end = data + array_.size();
+    const T* found =
+        std::find_if_not(data, end, [](T x) { return std::isfinite(static_cast<double>(x)); });
+    if (found == end) return;
+    const int64_t per_sample = array_.size() / array_.dims()[0];
+    throw inputError("{}: sample {} has {} (element {}), expected finite numbers", name_,
+                     (found - data) / per_sample, static_cast<double>(*found),
+                     (found - data) % per_sample);
+  }
+
   std::string name_;
   Tensor array_;
   size_t sample_bytes_ = 0;
@@ -81,6 +101,7 @@ class JpegSource : public SampleSource {
     std::iota(any.mutableData<uint8_t>(), any.mutableData<uint8_t>() + 256, uint8_t{0});
     return simaqat::conversionLoss(any, type);
   }
+  void requireFinite() const override {}  // of bytes
   // Of the files, not of their pixels.
   std::string contentHash() const override {
     Hasher hasher;

@@ -27,6 +27,8 @@ class SampleSource {
   virtual std::vector<int64_t> sampleDims() const = 0;
   // Why its elements cannot become `type`; nothing where every one can, unchanged in value.
   virtual std::optional<std::string> conversionLoss(ElementType type) const = 0;
+  // An Error that names the first sample with an infinity or a NaN.
+  virtual void requireFinite() const = 0;
   virtual std::string contentHash() const = 0;
   // The sample's elements: in the source itself, or written to `scratch`.
   virtual const std::byte* read(int64_t sample, std::vector<std::byte>& scratch) const = 0;

@@ -7,6 +7,8 @@
 #include "qat/data/batch_loader.h"
 #include "qat/exec/executor.h"
 #include "qat/passes/simplify.h"
+#include "qat/train/index_ranges.h"
+#include "qat/train/metrics.h"
 #include "qat/train/step_graph.h"
 
 namespace simaqat {
@@ -26,21 +28,6 @@ Tensor firstRows(const Tensor& tensor, int64_t samples) {
   Tensor rows(tensor.type(), dims);
   std::memcpy(rows.mutableRawData(), tensor.rawData(), rows.bytes());
   return rows;
-}
-
-// Rows up to `batch`, the last one repeated: it does not count, but has to be a sound sample.
-Tensor filledUp(const Tensor& tensor, int64_t batch) {
-  std::vector<int64_t> dims = tensor.dims();
-  if (dims[0] == batch) return tensor;
-  const size_t row = tensor.bytes() / static_cast<size_t>(dims[0]);
-  dims[0] = batch;
-  Tensor full(tensor.type(), dims);
-  std::byte* to = full.mutableRawData();
-  std::memcpy(to, tensor.rawData(), tensor.bytes());
-  for (size_t at = tensor.bytes(); at < full.bytes(); at += row) {
-    std::memcpy(to + at, tensor.rawData() + tensor.bytes() - row, row);
-  }
-  return full;
 }
 
 void addClasses(const Tensor& logits, std::vector<int64_t>& classes) {
@@ -82,6 +69,20 @@ std::vector<std::string> fieldNames(const Manifest& manifest, const std::string&
   return names;
 }
 
+Tensor filledUp(const Tensor& tensor, int64_t batch) {
+  std::vector<int64_t> dims = tensor.dims();
+  if (dims[0] == batch) return tensor;
+  const size_t row = tensor.bytes() / static_cast<size_t>(dims[0]);
+  dims[0] = batch;
+  Tensor full(tensor.type(), dims);
+  std::byte* to = full.mutableRawData();
+  std::memcpy(to, tensor.rawData(), tensor.bytes());
+  for (size_t at = tensor.bytes(); at < full.bytes(); at += row) {
+    std::memcpy(to + at, tensor.rawData() + tensor.bytes() - row, row);
+  }
+  return full;
+}
+
 struct Evaluator::Impl {
   explicit Impl(ThreadPool& p) : pool(p) {}
 
@@ -92,13 +93,13 @@ struct Evaluator::Impl {
   std::map<std::string, size_t> field_index;
   std::map<std::string, std::vector<int64_t>> sample_dims;
   const Loss* loss = nullptr;
+  std::vector<std::string> loss_names;
   bool loss_is_fixed = false;
   std::map<std::string, LossSource> sources;
   std::optional<size_t> labels;  // the field of classes, where top1 is given
   // One plan for each batch size; the loss' are kept, the model's change with its variables.
   std::map<int64_t, std::unique_ptr<Executor>> loss_executors;
 
-  std::string lossName(size_t k) const { return k == 0 ? "loss" : loss->graph.outputs[k].name; }
 
   Executor& lossExecutor(int64_t samples, const Executor& model) {
     std::unique_ptr<Executor>& executor = loss_executors[samples];
@@ -141,7 +142,7 @@ struct Evaluator::Impl {
     const auto& outputs = executor.graph().outputs;
     result.losses.resize(outputs.size());
     for (size_t k = 0; k < outputs.size(); ++k) {
-      result.losses[k].first = lossName(k);
+      result.losses[k].first = loss_names[k];
       result.losses[k].second +=
           static_cast<double>(executor.scalarOutput(k)) * static_cast<double>(batch.samples);
     }
@@ -172,6 +173,7 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
 
   std::vector<FieldSpec> wanted = fieldSpecs(model.inputs);
   if (loss != nullptr) {
+    self.loss_names = lossNames(loss->graph);
     self.sources = bindLoss(loss->graph, model, fields, binds);
     for (const Value* input : loss->graph.inputs) {
       const LossSource& source = self.sources.at(input->name());
@@ -203,6 +205,10 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
     const bool is_class = i >= model.inputs.size() && isIntegerClass(*self.data, i);
     if (classifies && is_class && options.top1) self.labels = i;
   }
+  if (loss != nullptr) {
+    const Graph joined = joinLoss(model, loss->graph, self.sources);
+    requireIndices(indexRanges(joined, self.options.batch_size, self.sample_dims), *self.data);
+  }
 }
 
 Evaluator::~Evaluator() = default;
@@ -212,9 +218,7 @@ const Dataset& Evaluator::data() const { return *impl_->data; }
 std::vector<std::string> Evaluator::metricNames() const {
   std::vector<std::string> names;
   if (impl_->loss != nullptr) {
-    for (size_t k = 0; k < impl_->loss->graph.outputs.size(); ++k) {
-      names.push_back(impl_->lossName(k));
-    }
+    names = impl_->loss_names;
   }
   if (impl_->labels) names.push_back("top1");
   return names;

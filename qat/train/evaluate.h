@@ -37,6 +37,8 @@ struct EvalOptions {
 // What of the data a graph's inputs want.
 std::vector<FieldSpec> fieldSpecs(const std::vector<Value*>& inputs);
 std::vector<std::string> fieldNames(const Manifest& manifest, const std::string& split);
+// Rows up to `batch`, the last one repeated: it does not count, but has to be a sound sample.
+Tensor filledUp(const Tensor& tensor, int64_t batch);
 
 // Reads the split once; `run` may then be called as the model's variables change.
 class Evaluator {

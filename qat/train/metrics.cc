@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "qat/base/error.h"
 #include "qat/base/file.h"
@@ -44,14 +45,40 @@ std::string linesBefore(const std::string& path, int64_t first_step) {
 
 }  // namespace
 
+std::vector<std::string> lossNames(const Graph& loss) {
+  const std::set<std::string> own = {"loss", "step",   "epoch", "lr",      "gradient_norm",
+                                     "eval", "ranges", "split", "samples", "top1"};
+  std::set<std::string> taken = own;
+  for (const GraphOutput& output : loss.outputs) taken.insert(output.name);
+  std::vector<std::string> names = {"loss"};
+  for (size_t k = 1; k < loss.outputs.size(); ++k) {
+    std::string name = loss.outputs[k].name;
+    if (own.count(name) != 0) {
+      while (!taken.insert(name).second) name = "loss/" + name;
+    }
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
 std::string toJson(const EvalResult& result) { return evaluationJson(result).dump(); }
 
 MetricsFile::MetricsFile(const std::string& path, int64_t first_step) : path_(path) {
   if (path.empty()) return;
+  if (isSpecialFile(path)) {
+    open("w");
+    return;
+  }
   const std::string kept = first_step > 0 ? linesBefore(path, first_step) : "";
   writeFileAtomically(path, kept);
-  file_ = std::fopen(path.c_str(), "a");
-  if (file_ == nullptr) throw runtimeError("{}: cannot be written: {}", path, std::strerror(errno));
+  open("a");
+}
+
+void MetricsFile::open(const char* mode) {
+  file_ = std::fopen(path_.c_str(), mode);
+  if (file_ == nullptr) {
+    throw runtimeError("{}: cannot be written: {}", path_, std::strerror(errno));
+  }
 }
 
 MetricsFile::~MetricsFile() {
@@ -82,8 +109,9 @@ void MetricsFile::evaluation(int64_t step, int64_t epoch, const EvalResult& resu
   line(Json{{"eval", entry}}.dump());
 }
 
-void MetricsFile::ranges(int64_t step, int64_t epoch,
-                         const std::vector<std::pair<std::string, std::pair<float, float>>>& ranges) {
+void MetricsFile::ranges(
+    int64_t step, int64_t epoch,
+    const std::vector<std::pair<std::string, std::pair<float, float>>>& ranges) {
   if (file_ == nullptr) return;
   Json values;
   for (const auto& [name, range] : ranges) {

@@ -14,6 +14,10 @@ namespace simaqat {
 // {"split": ..., "samples": ..., "loss": ..., "top1": ...}
 std::string toJson(const EvalResult& result);
 
+// What the outputs of a loss are called in metrics: the first "loss", the others by their names, with
+// "loss/" in front where the metrics have that name for something else.
+std::vector<std::string> lossNames(const Graph& loss);
+
 class MetricsFile {
  public:
   // "" writes nothing. A run that goes on at `first_step` keeps the lines of the steps before it.
@@ -29,6 +33,7 @@ class MetricsFile {
               const std::vector<std::pair<std::string, std::pair<float, float>>>& ranges);
 
  private:
+  void open(const char* mode);
   void line(const std::string& text);
   std::FILE* file_ = nullptr;
   std::string path_;

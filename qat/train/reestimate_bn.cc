@@ -36,10 +36,14 @@ Graph statisticsGraph(const Graph& model, bool unbiased_running_var) {
   graph.outputs.clear();
   for (const auto& node : graph.nodes()) {
     if (!trains(*node)) continue;
-    // What is new of the running statistics is then the batch's.
+    // What is new of the running statistics is then the batch's: 0 times what they were, which may be
+    // NaN, is added.
     node->mutableAttributes<ops::BatchNormAttributes>().momentum = 0;
     for (size_t i = 1; i < 3; ++i) {
-      graph.outputs.push_back({variableOf(node->input(i + 2)), node->output(i)});
+      const std::string name = variableOf(node->input(i + 2));
+      Tensor& before = graph.findVariable(name)->value;
+      before = Tensor(before.type(), before.dims());
+      graph.outputs.push_back({name, node->output(i)});
     }
   }
   Specialization training;

@@ -21,6 +21,7 @@
 #include "qat/train/checkpoint.h"
 #include "qat/train/correct_biases.h"
 #include "qat/train/evaluate.h"
+#include "qat/train/index_ranges.h"
 #include "qat/train/loss.h"
 #include "qat/train/metrics.h"
 #include "qat/train/model.h"
@@ -188,6 +189,7 @@ class Trainer {
     if (options_.show_parameters) {
       options_.show_parameters(parameterTable(*joined_, model_.constants));
     }
+    metric_names_ = lossNames(*joined_);
     data_ = Dataset::open(manifest_, options_.split, fieldSpecs(joined_->inputs));
     for (size_t i = 0; i < data_->fieldCount(); ++i) {
       sample_dims_[data_->fieldName(i)] = data_->sampleDims(i);
@@ -198,6 +200,7 @@ class Trainer {
                        options_.split, data_->size(), options_.batch_size);
     }
     total_steps_ = options_.steps >= 0 ? options_.steps : options_.epochs * batches_per_epoch_;
+    requireIndices(indexRanges(*joined_, options_.batch_size, sample_dims_), *data_);
     addDataHashes(options_.split, *data_);
   }
 
@@ -388,10 +391,7 @@ class Trainer {
     for (size_t k = 0; k <= norm; ++k) {
       const double value = executor_->scalarOutput(k);
       finite = finite && std::isfinite(value);
-      values.emplace_back(k == 0      ? "loss"
-                          : k == norm ? "gradient_norm"
-                                      : executor_->graph().outputs[k].name,
-                          value);
+      values.emplace_back(k == norm ? "gradient_norm" : metric_names_[k], value);
     }
     values.emplace_back("lr", rate);
     if (finite) {
@@ -572,6 +572,7 @@ class Trainer {
   int64_t step_ = 0;
   StepMode phase_;
   std::unique_ptr<Executor> executor_;
+  std::vector<std::string> metric_names_;
   std::vector<size_t> inputs_;
   size_t rate_input_ = 0;
   Tensor rate_ = Tensor::scalar(0.0f);

@@ -377,6 +377,23 @@ TEST_CASE("bench takes the shape of an input that leaves it open") {
   CHECK_THAT(without.err, ContainsSubstring("'input'"));
 }
 
+TEST_CASE("bench takes batches of data, and makes up integers that indices may be") {
+  const Stages& s = stages();
+  for (const std::string& model : {s.prepared, s.exported}) {
+    const Json json = jsonOf({"bench", model, "--batch-size", "4", "--steps", "2", "--data",
+                              s.manifest});
+    CHECK(json["median_ms"].get<double>() > 0);
+  }
+  CHECK(run({"bench", s.prepared, "--batch-size", "100000", "--data", s.manifest}).status == 3);
+
+  onnx::ModelProto model = emptyModel();
+  addInput(model, "indices", onnx::TensorProto::INT64, {"N", "6"});
+  addOutput(model, "y");
+  addWeight(model, "rows", {3, 2}, {1, 2, 3, 4, 5, 6});
+  addNode(model, "Gather", {"rows", "indices"}, {"y"});
+  jsonOf({"bench", save(model, scratch("indices.onnx")), "--batch-size", "8", "--steps", "1"});
+}
+
 TEST_CASE("a file of options does as the options do") {
   const Stages& s = stages();
   const std::string output = scratch("configured.onnx");

@@ -1,4 +1,6 @@
 // Bad manifests and bad data.
+#include <cmath>
+
 #include "tests/catch.h"
 #include "tests/cli/bad_input.h"
 #include "tests/cli/run.h"
@@ -77,4 +79,56 @@ TEST_CASE("a label out of range names its node and itself") {
   checkOneLine(
       run({"eval", s.prepared, "--data", manifest, "--split", "train", "--loss", "cross_entropy"}),
       {"SoftmaxCrossEntropyLoss", "loss", "77"});
+}
+
+TEST_CASE("numbers that are not finite, and labels that are no classes, are named") {
+  const Stages& s = stages();
+  std::vector<float> images(12 * 64, 0.5f);
+  images[7 * 64 + 5] = -INFINITY;
+  saveText(npy(images, {12, 1, 8, 8}), scratch("stages/infinite.npy"));
+  images[7 * 64 + 5] = 0;
+  saveText(npy(images, {12, 1, 8, 8}), scratch("stages/finite.npy"));
+  std::vector<uint8_t> labels(12, 3);
+  saveText(idx(labels, {12}), scratch("stages/right-labels"));
+  labels[9] = 4;
+  saveText(idx(labels, {12}), scratch("stages/wrong-labels"));
+  const Args batch = {"--batch-size", "4"};
+  const auto refused = [&](const std::string& manifest, const std::vector<std::string>& words) {
+    for (const Args& more : {Args{}, Args{"--calibrate", "1"}}) {
+      expectBadInput(trainArgs(s.prepared, manifest) + batch + more, words);
+    }
+    expectBadInput({"eval", s.exported, "--loss", "cross_entropy", "--data", manifest, "--split",
+                    "train"}, words);
+    expectBadInput({"bench", s.prepared, "--loss", "cross_entropy", "--data", manifest,
+                    "--batch-size", "4"}, words);
+  };
+  refused(manifestWith("infinite.json", "infinite.npy", "right-labels"),
+          {"'input'", "infinite.npy", "sample 7", "-inf"});
+  const std::string wrong = manifestWith("wrong.json", "finite.npy", "wrong-labels");
+  refused(wrong, {"'labels'", "wrong-labels", "sample 9", "has 4", "0 to 3"});
+  runWell(trainArgs(s.prepared, manifestWith("right.json", "finite.npy", "right-labels")) + batch);
+
+  // A loss by ONNX graph that ignores the label takes it.
+  for (const bool ignores : {false, true}) {
+    onnx::ModelProto loss = emptyModel();
+    addInput(loss, "logits", onnx::TensorProto::FLOAT, {"N", "4"});
+    addInput(loss, "labels", onnx::TensorProto::INT64, {"N"});
+    addNode(loss, "LogSoftmax", {"logits"}, {"p"});
+    onnx::NodeProto* node = addNode(loss, "NegativeLogLikelihoodLoss", {"p", "labels"}, {"loss"});
+    if (ignores) {
+      onnx::AttributeProto* attribute = node->add_attribute();
+      attribute->set_name("ignore_index");
+      attribute->set_type(onnx::AttributeProto::INT);
+      attribute->set_i(4);
+    }
+    addOutput(loss, "loss");
+    const std::string path = save(loss, scratch("stages/loss.onnx"));
+    const Args args = {"train", s.prepared, "--loss", path, "--data", wrong, "-o",
+                       scratch("stages/labels.onnx"), "--steps", "1"};
+    if (ignores) {
+      runWell(args + batch);
+    } else {
+      expectBadInput(args + batch, {"'labels'", "sample 9", "has 4"});
+    }
+  }
 }

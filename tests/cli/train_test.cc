@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -78,8 +77,9 @@ Json rangesOf(const std::string& model) {
   return ranges;
 }
 
-// Data whose arrays are floats: 64 images, one of them not a number, and four targets for each.
-std::string floatManifest(bool with_nan) {
+// Data whose arrays are floats: 64 images, and four targets for each, one of which is so large that its
+// square is no float.
+std::string floatManifest(bool overflows) {
   std::vector<float> images;
   std::vector<float> targets;
   std::vector<uint8_t> labels;
@@ -88,7 +88,7 @@ std::string floatManifest(bool with_nan) {
     for (int k = 0; k < 64; ++k) images.push_back(static_cast<float>(k * (i % 4 + 1) % 8) / 4 - 1);
     for (int c = 0; c < 4; ++c) targets.push_back(c == i % 4 ? 1.0f : 0.0f);
   }
-  if (with_nan) images[40 * 64 + 5] = std::numeric_limits<float>::quiet_NaN();
+  if (overflows) targets[40 * 4 + 1] = 1e30f;
   saveText(npy(images, {64, 1, 8, 8}), scratch("floats/images.npy"));
   saveText(npy(targets, {64, 4}), scratch("floats/targets.npy"));
   saveText(idx(labels, {64}), scratch("floats/labels"));
@@ -137,6 +137,40 @@ TEST_CASE("the metrics file has a line for each step and for each evaluation") {
   CHECK(step == total);
   // After every second epoch, and at the end.
   CHECK(evaluated == std::vector<int64_t>{2, 4, 5});
+}
+
+TEST_CASE("outputs of a loss keep their values in the metrics, whatever their names") {
+  onnx::ModelProto loss = emptyModel();
+  addInput(loss, "logits", onnx::TensorProto::FLOAT, {"N", "4"});
+  addInput(loss, "labels", onnx::TensorProto::INT64, {"N"});
+  addNode(loss, "SoftmaxCrossEntropyLoss", {"logits", "labels"}, {"main"});
+  addOutput(loss, "main");
+  addWeight(loss, "factor", {}, {2});
+  std::string before = "main";
+  for (const char* name : {"lr", "step", "epoch", "other"}) {
+    addNode(loss, "Mul", {before, "factor"}, {name});
+    addOutput(loss, name);
+    before = name;
+  }
+  const std::string path = save(loss, scratch("named_loss.onnx"));
+  const std::string metrics = scratch("named.json");
+  runWell({"train", stages().prepared, "--loss", path, "--data", stages().manifest, "--steps", "2",
+           "--lr", "0.125", "-o", scratch("named.onnx"), "--metrics", metrics, "--eval-every", "1"});
+  const std::vector<std::string> lines = linesOf(bytesOf(metrics));
+  REQUIRE(lines.size() == 3);
+  for (const std::string& line : lines) {
+    INFO(line);
+    Json json = Json::parse(line);
+    const bool is_step = !json.contains("eval");
+    if (!is_step) json = json["eval"];
+    const double value = json["loss"];
+    CHECK(json["loss/lr"].get<double>() == Approx(2 * value));
+    CHECK(json["loss/step"].get<double>() == Approx(4 * value));
+    CHECK(json["loss/epoch"].get<double>() == Approx(8 * value));
+    CHECK(json["other"].get<double>() == Approx(16 * value));
+    CHECK(json["epoch"] == 0);
+    if (is_step) CHECK(json["lr"] == 0.125);
+  }
 }
 
 TEST_CASE("training learns, and the last evaluation is that of the file") {
