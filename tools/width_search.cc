@@ -138,7 +138,8 @@ Sensitivity WidthSearch::measure(const Graph& source, const ScaffoldOptions& opt
     sample_dims[data->fieldName(i)] = data->sampleDims(i);
   }
   BatchLoader loader(data, loader_options);
-  calibrate(graph, calibrate_, loader, sample_dims, [] { return false; }, pool);
+  calibrate(
+      graph, calibrate_, false, loader, sample_dims, [] { return false; }, pool);
   refreshQuantizers(graph);
 
   other_bytes = sizesOf(graph).quantized_bytes;

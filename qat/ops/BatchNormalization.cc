@@ -76,7 +76,7 @@ void specialize(Graph& graph, Node& node, const Specialization& s) {
   if (!a.training_mode) return;
   Graph::NodeOptions options;
   options.before = &node;
-  if (s.mode == Mode::kTrain && !s.freeze_batch_norm) {
+  if (s.mode != Mode::kEvaluate && !s.freeze_batch_norm) {
     BatchNormTrainingAttributes training;
     static_cast<BatchNormAttributes&>(training) = a;
     training.unbiased_running_var = s.unbiased_running_var;

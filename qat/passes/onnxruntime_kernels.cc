@@ -76,7 +76,10 @@ bool isFusedInFront(const Scene& scene, const Node& node) {
 // which ONNX Runtime takes QuantizeLinear forward, and behind a Concat, whose quantizer finalize
 // copies to its inputs.
 const Node* outputQuantizer(const Scene& scene, const Value* value) {
-  if (const Node* quantizer = quantizerAt(value)) return quantizer;
+  // Where something takes the float beside it, the node makes floats.
+  if (const Node* quantizer = quantizerAt(value)) {
+    return scene.graph.useCount(value) == 1 ? quantizer : nullptr;
+  }
   const Node* next = soleUser(scene, value);
   if (next == nullptr) return nullptr;
   const bool passes = isConcat(*next) || isFusedInFront(scene, *next) ||
@@ -126,7 +129,10 @@ std::string obstacle(const Scene& scene, const Node& node) {
     return fmt::format("its input '{}' is {}", input->name(), elementTypeName(codesOf(*quantizer)));
   }
   const Node* quantizer = outputQuantizer(scene, node.output());
-  if (quantizer == nullptr) return isOneOf(node, kMayEndInFloat) ? "" : "its output is float";
+  if (quantizer == nullptr) {
+    if (quantizerAt(node.output()) != nullptr) return "its output is used in float, too";
+    return isOneOf(node, kMayEndInFloat) ? "" : "its output is float";
+  }
   return isByte(codesOf(*quantizer))
              ? ""
              : fmt::format("its output is {}", elementTypeName(codesOf(*quantizer)));

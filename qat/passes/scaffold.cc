@@ -9,6 +9,7 @@
 #include "qat/ir/range_search.h"
 #include "qat/passes/approximate.h"
 #include "qat/passes/attention.h"
+#include "qat/passes/divisors.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/folded_weights.h"
 #include "qat/passes/integer_forms.h"
@@ -62,6 +63,7 @@ class Scaffolder {
         approximated_(approximatedFunctions(graph, options.approximations)),
         stored_(storedValues(graph)),
         without_data_(valuesWithoutData(graph)),
+        divisors_(graph),
         inside_(insideFunctions(graph)),
         shape_arithmetic_(shapeArithmetic(graph)) {
     std::unordered_set<const Node*> approximated;
@@ -99,6 +101,8 @@ class Scaffolder {
       entry.reason = partOf(*softmax);
     } else if (staysInFloat(asked) && !feedsIntegerKernel(input)) {
       entry.reason = "ONNX Runtime uses it in float";
+    } else if (staysDivisor(asked, input)) {
+      entry.reason = divisorReason(input);
     } else {
       policy_.noteInput(*input);
       Node* first = nodes.empty() ? nullptr : nodes.front();
@@ -238,6 +242,7 @@ class Scaffolder {
     }
     const std::vector<const Node*> fused = fusedBefore(node);
     const QuantizerChoice asked = policy_.activation(fused);
+    if (staysDivisor(asked, value)) return divisorReason(value);
     if (staysInFloat(asked) && !hasIntegerKernel(*node) && !feedsIntegerKernel(value)) {
       return "ONNX Runtime makes and uses it in float";
     }
@@ -248,6 +253,21 @@ class Scaffolder {
     if (traits.fixed_range > 0 && !asked.observer) fixed = scaleOfUnit(spec, traits.fixed_range);
     quantizeValue(value, std::move(spec), fixed, nullptr);
     return "";
+  }
+
+  // A divisor stays float, unless an override wants it quantized or an integer kernel takes it,
+  // too.
+  bool staysDivisor(const QuantizerChoice& asked, const Value* value) const {
+    if (divisors_.dividedBy(value) == nullptr || asked.quantize.value_or(false)) return false;
+    const auto& uses = value->uses();
+    return std::none_of(uses.begin(), uses.end(), [&](const Use& use) {
+      return !divisors_.leadsToOne(use) && takesQuantized(use);
+    });
+  }
+
+  std::string divisorReason(const Value* value) const {
+    return fmt::format("a code of 0 would make {} infinite",
+                       divisors_.dividedBy(value)->describe());
   }
 
   bool isFusedWith(const Node& node, const Node& consumer) const {
@@ -359,7 +379,7 @@ class Scaffolder {
     if (spec.is_weight) {
       replaceWeightUses(value, node);
     } else {
-      graph_.replaceUses(value, node->output(), node);
+      replaceActivationUses(value, node);
     }
     if (leaves) {
       graph_.rename(value, name + "/raw");
@@ -371,6 +391,20 @@ class Scaffolder {
     node->output()->quantizer = quantizer;
     quantized_[value] = quantizer;
     return node;
+  }
+
+  // What divides by the value takes the float, unless an override wants it quantized.
+  void replaceActivationUses(Value* value, const Node* fake_quantize) {
+    const Node* producer = value->producer();
+    const QuantizerChoice asked =
+        producer == nullptr ? policy_.input(*value) : policy_.activation(*producer);
+    std::vector<Use> divisions;
+    const auto& uses = value->uses();
+    if (!asked.quantize.value_or(false))
+      std::copy_if(uses.begin(), uses.end(), std::back_inserter(divisions),
+                   [&](const Use& use) { return divisors_.leadsToOne(use); });
+    graph_.replaceUses(value, fake_quantize->output(), fake_quantize);
+    for (const Use& use : divisions) use.node->setInput(use.index, value);
   }
 
   // A tied weight may serve other purposes: a Gather takes rows of the same table, in front of the
@@ -487,18 +521,21 @@ class Scaffolder {
 
   // Whether an integer kernel takes what the node moves, as it is or moved again.
   bool feedsQuantizedOperand(const Node& mover) const {
-    const auto takes = [&](const Use& use) {
-      const Node& user = *use.node;
-      if (inside_.count(&user) != 0 || !policy_.wantsOutput(user)) return false;
-      if (sharesQuantizer(user) && use.index == 0) return feedsQuantizedOperand(user);
-      const bool is_operand = (use.index == 0 || wantsQuantizedOperands(user)) &&
-                              static_cast<int>(use.index) != user.op().quantization.bias_input;
-      return is_operand && hasIntegerKernel(user);
-    };
     const auto& outputs = mover.outputs();
     return std::any_of(outputs.begin(), outputs.end(), [&](const Value* value) {
-      return std::any_of(value->uses().begin(), value->uses().end(), takes);
+      const auto& uses = value->uses();
+      return std::any_of(uses.begin(), uses.end(),
+                         [&](const Use& use) { return takesQuantized(use); });
     });
+  }
+
+  bool takesQuantized(const Use& use) const {
+    const Node& user = *use.node;
+    if (inside_.count(&user) != 0 || !policy_.wantsOutput(user)) return false;
+    if (sharesQuantizer(user) && use.index == 0) return feedsQuantizedOperand(user);
+    const bool is_operand = (use.index == 0 || wantsQuantizedOperands(user)) &&
+                            static_cast<int>(use.index) != user.op().quantization.bias_input;
+    return is_operand && hasIntegerKernel(user);
   }
 
   // As the activation beside it.
@@ -527,6 +564,7 @@ class Scaffolder {
   const std::vector<ApproximatedFunction> approximated_;
   const std::unordered_set<const Value*> stored_;
   const std::unordered_set<const Value*> without_data_;
+  const Divisors divisors_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
   const std::unordered_set<const Node*> shape_arithmetic_;
   std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes

@@ -24,7 +24,7 @@ bool hasUnsetScales(const Graph& model) {
   });
 }
 
-bool calibrate(Graph& model, int64_t batches, BatchLoader& loader,
+bool calibrate(Graph& model, int64_t batches, bool batch_statistics, BatchLoader& loader,
                const std::map<std::string, std::vector<int64_t>>& sample_dims,
                const std::function<bool()>& stops, ThreadPool& pool, Execution execution) {
   std::unique_ptr<Executor> executor;
@@ -32,9 +32,10 @@ bool calibrate(Graph& model, int64_t batches, BatchLoader& loader,
     if (stops()) return false;
     const Batch* batch = loader.next();
     if (executor == nullptr) {
-      executor = std::make_unique<Executor>(
-          buildInference(model.clone(), Mode::kCalibrate, batch->samples, sample_dims, execution),
-          pool, execution);
+      executor =
+          std::make_unique<Executor>(buildInference(model.clone(), Mode::kCalibrate, batch->samples,
+                                                    sample_dims, execution, batch_statistics),
+                                     pool, execution);
     }
     for (size_t k = 0; k < model.inputs.size(); ++k) executor->setInput(k, batch->fields[k]);
     executor->compute(i);

@@ -189,9 +189,10 @@ StepMemory fitMemory(Graph& step, int64_t limit, int threads) {
 
 Graph buildInference(Graph graph, Mode mode, int64_t batch,
                      const std::map<std::string, std::vector<int64_t>>& sample_dims,
-                     Execution execution) {
+                     Execution execution, bool batch_statistics) {
   Specialization specialization;
   specialization.mode = mode;
+  specialization.freeze_batch_norm = !batch_statistics;
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, specialization); });
   bindInputs(graph, batch, sample_dims);
   if (mode == Mode::kEvaluate) {

@@ -46,10 +46,11 @@ struct StepMemory {
 // Recomputes until both take no more than `limit` bytes (qat/plan/recompute.h); 0: none.
 StepMemory fitMemory(Graph& step, int64_t limit, int threads);
 
-// The model alone in another mode.
+// The model alone in another mode. With `batch_statistics` BatchNormalizations that train normalize
+// by the batch in calibration, too.
 Graph buildInference(Graph graph, Mode mode, int64_t batch,
                      const std::map<std::string, std::vector<int64_t>>& sample_dims,
-                     Execution execution = Execution::kFast);
+                     Execution execution = Execution::kFast, bool batch_statistics = false);
 
 // A loss for when there is none: the sum of all float outputs. For planning and for timing.
 Graph sumOfOutputs(const Graph& model);

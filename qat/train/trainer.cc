@@ -312,8 +312,9 @@ class Trainer {
     BatchLoader loader(data_, loaderOptions());
     const auto stops = [] { return interruptSignal != 0; };
     // Ranges of half a calibration are worth nothing.
-    if (!simaqat::calibrate(model_.graph, batches, loader, sample_dims_, stops, pool_,
-                            options_.execution)) {
+    const bool normalizes_batches = total_steps_ > 0 && !modeAt(0).specialization.freeze_batch_norm;
+    if (!simaqat::calibrate(model_.graph, batches, normalizes_batches, loader, sample_dims_, stops,
+                            pool_, options_.execution)) {
       return interrupted();
     }
     assign(*joined_, stateOf(model_.graph));

@@ -50,5 +50,16 @@ TEST_CASE("a parameter that is repeated over the batch") {
   CHECK_THAT(rowOf(flow.table, "ex"), ContainsSubstring("shares its input's"));
 }
 
+TEST_CASE("attention that divides by a sum of products") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("linear_attention");
+  checkStep(c);
+  const Flow flow = checkFlow(c, 0.1);
+  for (const char* node : {"/att/Add_1", "/att/MatMul_1"}) {
+    CHECK_THAT(rowOf(flow.table, node),
+               ContainsSubstring("- a code of 0 would make Div '/att/Div_1' infinite"));
+  }
+}
+
 }  // namespace
 }  // namespace simaqat::cases

@@ -132,7 +132,7 @@ QuantizationOverride quantized(const std::string& op_type, const std::string& no
 
 void calibrate(Graph& graph, const std::vector<Tensor>& inputs) {
   Graph copy = graph.clone();
-  specialize(copy, Specialization{Mode::kCalibrate});
+  specialize(copy, Specialization{Mode::kCalibrate, true});
   ThreadPool pool(1);
   Executor executor(bound(std::move(copy)), pool);
   compute(executor, inputs);
