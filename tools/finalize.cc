@@ -3,6 +3,7 @@
 #include "qat/base/log.h"
 #include "qat/onnx/export.h"
 #include "qat/onnx/opset.h"
+#include "qat/passes/concat_ranges.h"
 #include "qat/passes/foretold.h"
 #include "tools/command.h"
 
@@ -30,6 +31,9 @@ class FinalizeCommand : public Command {
       throw inputError(
           "{}: is {}; finalize takes a trained model (prepare comes first, then train or calibrate)",
           model_, stageName(model.stage));
+    }
+    for (const std::string& line : concatsOfUnequalRanges(model.graph)) {
+      logWarning("{}: {}", model_, line);
     }
     try {
       finalize(model.graph);

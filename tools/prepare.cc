@@ -5,6 +5,7 @@
 #include "qat/base/file.h"
 #include "qat/base/hash.h"
 #include "qat/base/log.h"
+#include "qat/base/text.h"
 #include "qat/exec/executor.h"
 #include "qat/onnx/export.h"
 #include "qat/onnx/opset.h"
@@ -171,11 +172,23 @@ class PrepareCommand : public Command {
                       entry.kernel});
     }
     std::printf("%s", table(rows).c_str());
+    warnOfRefusal(graph);
     if (hasSignedActivations(graph)) {
       std::printf(
           "\nNo kernels are foretold: ONNX Runtime rewrites signed activations as unsigned "
           "ones where it can.\n");
     }
+  }
+
+  static void warnOfRefusal(const Graph& graph) {
+    std::vector<std::string> nodes;
+    for (const Node* node : refusedNodes(graph)) nodes.push_back(node->describe());
+    if (nodes.empty()) return;
+    logWarning(
+        "ONNX Runtime will refuse the exported file with its optimizations on, for want of a kernel "
+        "for 4-bit activations: {} (8 bits at the input or the output of a Conv, and at a MaxPool's, "
+        "or 4-bit weights of the Conv, avoid it)",
+        joined(nodes));
   }
 
   void printMemory(const Graph& graph,

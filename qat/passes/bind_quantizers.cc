@@ -5,6 +5,7 @@
 #include "qat/ir/fake_quantize.h"
 #include "qat/ir/op.h"
 #include "qat/ir/range_search.h"
+#include "qat/passes/fake_quantized.h"
 
 namespace simaqat {
 namespace {
@@ -109,7 +110,7 @@ void bindQuantizers(Graph& graph) {
       quantizer->zero_point = node->input(2);
       node->output()->quantizer = quantizer;
     } else if (sharesQuantizer(*node)) {
-      for (Value* output : node->outputs()) output->quantizer = node->input(0)->quantizer;
+      shareQuantizer(*node);
     }
   }
 }

@@ -17,10 +17,19 @@ namespace {
 constexpr int kMostRounds = 20;
 constexpr double kSettled = 1e-3;
 
-// A variable that one node alone reads, or null.
-Variable* ownVariable(const Value* value) {
-  const bool is_own = value != nullptr && value->variable != nullptr && value->uses().size() == 1;
+// A variable that one node alone reads, once, or null.
+Variable* ownVariable(const Graph& graph, const Value* value) {
+  const bool is_own = value != nullptr && value->variable != nullptr && graph.useCount(value) == 1;
   return is_own ? value->variable : nullptr;
+}
+
+// One with a number for each of so many channels, whatever dimensions of 1 it has in front.
+Variable* ownVector(const Graph& graph, const Value* value, int64_t channels) {
+  Variable* variable = ownVariable(graph, value);
+  if (variable == nullptr) return nullptr;
+  const std::vector<int64_t>& dims = variable->value.dims();
+  const bool fits = !dims.empty() && dims.back() == channels && variable->value.size() == channels;
+  return fits ? variable : nullptr;
 }
 
 const Node* soleUser(const Graph& graph, const Value* value) {
@@ -34,18 +43,18 @@ struct Side {
   size_t axis = 0;
 };
 
-std::optional<Side> outputSide(const Node& node) {
+std::optional<Side> outputSide(const Graph& graph, const Node& node) {
   const QuantizationTraits& traits = node.op().quantization;
   const std::string type = node.op().qualifiedName();
   if (type != "Conv" && type != "Gemm") return std::nullopt;
-  Variable* weight = ownVariable(node.input(static_cast<size_t>(traits.weight_input)));
+  Variable* weight = ownVariable(graph, node.input(static_cast<size_t>(traits.weight_input)));
   if (weight == nullptr) return std::nullopt;
   return Side{weight, static_cast<size_t>(traits.weight_axis(node))};
 }
 
 // Of a depthwise Conv the axis of its outputs counts its inputs too.
-std::optional<Side> inputSide(const Node& node) {
-  std::optional<Side> side = outputSide(node);
+std::optional<Side> inputSide(const Graph& graph, const Node& node) {
+  std::optional<Side> side = outputSide(graph, node);
   if (!side) return side;
   if (node.op().qualifiedName() == "Gemm") {
     if (node.attributes<ops::GemmAttributes>().transA) return std::nullopt;
@@ -85,8 +94,9 @@ void scale(const Side& side, const std::vector<double>& factors) {
   forEach(side, [&](size_t c, int64_t i) { w[i] = static_cast<float>(w[i] * factors[c]); });
 }
 
-void scale(Variable* variable, const std::vector<double>& factors) {
-  if (variable != nullptr) scale(Side{variable, 0}, factors);
+// A vector's last axis counts the channels.
+void scale(Variable* vector, const std::vector<double>& factors) {
+  if (vector != nullptr) scale(Side{vector, vector->value.dims().size() - 1}, factors);
 }
 
 class Pair {
@@ -94,13 +104,14 @@ class Pair {
   // Nothing where the layer and what follows are none.
   static std::optional<Pair> find(const Graph& graph, const Node& first) {
     Pair pair;
-    const auto front = outputSide(first);
+    const auto front = outputSide(graph, first);
     if (!front) return std::nullopt;
+    const auto channels = [](const Side& side) { return side.weight->value.dims()[side.axis]; };
     pair.front_ = *front;
     const Value* value = first.output();
     if (const Node* norm = batchNormBehind(graph, first)) {
-      pair.gamma_ = ownVariable(norm->input(1));
-      pair.beta_ = ownVariable(norm->input(2));
+      pair.gamma_ = ownVector(graph, norm->input(1), channels(*front));
+      pair.beta_ = ownVector(graph, norm->input(2), channels(*front));
       pair.variance_ = norm->input(4)->variable;
       pair.epsilon_ = norm->attributes<ops::BatchNormAttributes>().epsilon;
       if (pair.gamma_ == nullptr || pair.beta_ == nullptr || pair.variance_ == nullptr) {
@@ -108,16 +119,17 @@ class Pair {
       }
       value = norm->output();
     } else if (const Value* bias = first.input(2)) {
-      pair.bias_ = ownVariable(bias);
-      if (pair.bias_ == nullptr || pair.bias_->value.size() != front->weight->value.dims()[front->axis]) {
-        return std::nullopt;
-      }
+      pair.bias_ = ownVector(graph, bias, channels(*front));
+      if (pair.bias_ == nullptr) return std::nullopt;
     }
     const Node* next = soleUser(graph, value);
-    if (next != nullptr && next->op().qualifiedName() == "Relu") next = soleUser(graph, next->output());
-    if (next == nullptr || next == &first) return std::nullopt;
-    const auto back = inputSide(*next);
-    const auto channels = [](const Side& side) { return side.weight->value.dims()[side.axis]; };
+    if (next != nullptr && next->op().qualifiedName() == "Relu") {
+      value = next->output();
+      next = soleUser(graph, value);
+    }
+    // As what it multiplies by its weight, and not as its bias.
+    if (next == nullptr || next == &first || next->input(0) != value) return std::nullopt;
+    const auto back = inputSide(graph, *next);
     if (!back || channels(*back) != channels(*front)) return std::nullopt;
     pair.back_ = *back;
     return pair;

@@ -34,6 +34,13 @@ const Node* fakeQuantizeOf(const Value* value) {
   return nullptr;
 }
 
+void shareQuantizer(Node& node) {
+  for (Value* output : node.outputs()) {
+    if (output->type.element != ElementType::kFloat || output->quantizer != nullptr) continue;
+    output->quantizer = node.input(0)->quantizer;
+  }
+}
+
 float inputScale(const Value* value) {
   const Node* fake_quantize = fakeQuantizeOf(value);
   return fake_quantize == nullptr ? 0 : *fake_quantize->input(1)->constant.data<float>();

@@ -21,6 +21,10 @@ bool staysFloat(const Graph& graph, const Node& batch_norm);
 // input's quantizer; null where there is none.
 const Node* fakeQuantizeOf(const Value* value);
 
+// Gives the float outputs of a node that shares its input's quantizer that quantizer, where they have
+// none. Others, such as TopK's indices, lie on no grid.
+void shareQuantizer(Node& node);
+
 // The scale of that grid, once variables are constants; 0 for a float value.
 float inputScale(const Value* value);
 

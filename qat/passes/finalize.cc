@@ -38,10 +38,7 @@ void freezeForInference(Graph& graph) {
   }
   // A Dropout in front hid the quantizer from those that share their input's.
   for (const auto& node : graph.nodes()) {
-    if (!sharesQuantizer(*node)) continue;
-    for (Value* output : node->outputs()) {
-      if (output->quantizer == nullptr) output->quantizer = node->input(0)->quantizer;
-    }
+    if (sharesQuantizer(*node)) shareQuantizer(*node);
   }
   for (const auto& variable : graph.variables()) variable->next = nullptr;
   while (!graph.variables().empty()) graph.freezeVariable(graph.variables().back().get());

@@ -12,6 +12,11 @@ void matMulsToGemms(Graph& graph);
 // ReduceMean over all spatial axes becomes GlobalAveragePool (and Flatten, where the axes go).
 void meansToPools(Graph& graph);
 
+// AveragePool with ceil_mode that counts padding is written so that it has none to count: by an
+// explicit Pad, or without, where it pads nothing. ONNX Runtime's integer kernel divides the windows
+// that ceil_mode cuts off by another count. Where the extents are not known it stays.
+void plainAveragePools(Graph& graph);
+
 // Sum becomes a chain of Adds.
 void sumsToAdds(Graph& graph);
 

@@ -110,6 +110,20 @@ ElementType codesOf(const Node& fake_quantize) {
 
 bool isByte(ElementType type) { return type == ElementType::kUint8 || type == ElementType::kInt8; }
 
+bool isNibble(ElementType type) { return type == ElementType::kUint4 || type == ElementType::kInt4; }
+
+// Whether it makes of the node one that takes codes of 4 bits, of which it has none.
+bool isRefused(const Scene& scene, const Node& node) {
+  if (!isOneOf(node, {"Conv", "MaxPool"})) return false;
+  const Node* input = gridOf(node.input(0));
+  if (input == nullptr || !isNibble(codesOf(*input))) return false;
+  if (node.op().qualifiedName() == "MaxPool") return true;
+  const Node* output = outputQuantizer(scene, node.output());
+  const Node* weight = fakeQuantizeOf(node.input(1));
+  return output != nullptr && codesOf(*output) == codesOf(*input) &&
+         (weight == nullptr || !isNibble(codesOf(*weight)));
+}
+
 // The rule that keeps an operator which has an integer kernel from using it; "" for none.
 std::string obstacle(const Scene& scene, const Node& node) {
   if (!hasBiasByChannel(node)) return "its bias is not one stored number a channel";
@@ -182,6 +196,10 @@ KernelPrediction predict(const Scene& scene, const Node& node) {
         !isActivation(node) || outputQuantizer(scene, node.output()) != nullptr;
     return is_redundant ? gone : inFloat("its output is float");
   }
+  if (isRefused(scene, node)) {
+    const ElementType codes = codesOf(*gridOf(node.input(0)));
+    return {RuntimeKernel::kRefused, fmt::format("no kernel for {}", elementTypeName(codes))};
+  }
   if (sharesQuantizer(node)) return predictMover(scene, node);
   if (node.op().qualifiedName() == "BatchNormalization") {
     if (staysFloat(scene.graph, node)) return inFloat("off by the recipe");
@@ -207,6 +225,16 @@ bool hasIntegerKernel(const Node& node) {
   return isOneOf(node, kOperators);
 }
 
+bool computesOtherwise(const Node& node) {
+  if (node.op().qualifiedName() != "AveragePool") return false;
+  const AttributeMap map = node.rawAttributes().toMap();
+  const auto is_set = [&](const char* name) {
+    const auto found = map.find(name);
+    return found != map.end() && std::get<int64_t>(found->second) != 0;
+  };
+  return is_set("ceil_mode") && is_set("count_include_pad");
+}
+
 bool wantsQuantizedOperands(const Node& node) {
   static const Names kOperators = {"Add", "Concat", "Gemm", "MatMul", "Mul", "Where"};
   return isOneOf(node, kOperators);
@@ -230,10 +258,22 @@ std::string KernelPrediction::toString() const {
       return "moves codes";
     case RuntimeKernel::kGone:
       return "gone";
+    case RuntimeKernel::kRefused:
+      return "refused: " + reason;
     case RuntimeKernel::kFloat:
       break;
   }
   return "float: " + reason;
+}
+
+std::vector<const Node*> refusedNodes(const Graph& graph) {
+  const std::unordered_set<const Node*> none;
+  const Scene scene{graph, none};
+  std::vector<const Node*> refused;
+  for (const auto& node : graph.nodes()) {
+    if (isRefused(scene, *node)) refused.push_back(node.get());
+  }
+  return refused;
 }
 
 bool hasSignedActivations(const Graph& graph) {

@@ -54,6 +54,27 @@ std::unordered_set<const Node*> shapeArithmetic(const Graph& graph) {
   return known;
 }
 
+// Concats whose result nothing but the model's outputs sees, as it is, moved or concatenated again.
+std::unordered_set<const Node*> concatsThatLeave(const Graph& graph) {
+  std::unordered_set<const Node*> concats;
+  std::unordered_set<const Value*> leaving;
+  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
+    const Node& node = **it;
+    const bool is_concat = node.op().quantization.output == OutputQuantization::kConcat;
+    if (!is_concat && !sharesQuantizer(node)) continue;
+    const Value* value = node.output();
+    const auto& uses = value->uses();
+    const bool leaves = std::all_of(uses.begin(), uses.end(), [&](const Use& use) {
+      const bool is_data = use.index == 0 || concats.count(use.node) != 0;
+      return is_data && leaving.count(use.node->output()) != 0;
+    });
+    if (!leaves || graph.useCount(value) == 0) continue;
+    leaving.insert(value);
+    if (is_concat) concats.insert(&node);
+  }
+  return concats;
+}
+
 class Scaffolder {
  public:
   Scaffolder(Graph& graph, const ScaffoldOptions& options, QuantizerPolicy& policy)
@@ -64,6 +85,7 @@ class Scaffolder {
         stored_(storedValues(graph)),
         without_data_(valuesWithoutData(graph)),
         divisors_(graph),
+        apart_(concatsThatLeave(graph)),
         inside_(insideFunctions(graph)),
         shape_arithmetic_(shapeArithmetic(graph)) {
     std::unordered_set<const Node*> approximated;
@@ -144,7 +166,7 @@ class Scaffolder {
     if (!entry.weight.empty() || !policy_.wantsWeight(*node)) policy_.noteWeight(*node);
     if (!is_wanted) policy_.noteActivation({node});
     if (!is_wanted && node->op().qualifiedName() == "BatchNormalization") leaveInFloat(*node);
-    if (is_wanted && inside_.count(node) == 0) quantizeOperands(node);
+    if (is_wanted && inside_.count(node) == 0 && !staysApart(*node)) quantizeOperands(node);
     if (entry.weight.empty()) entry.weight = reasonForFloatWeight(*node);
     Value* value = node->output();
     if (value->type.element != ElementType::kFloat) {
@@ -228,7 +250,7 @@ class Scaffolder {
         return "passes its input on";
       case OutputQuantization::kShares:
         quantizeMovedParameter(node);
-        for (Value* moved : node->outputs()) moved->quantizer = node->input(0)->quantizer;
+        shareQuantizer(*node);
         return value->quantizer == nullptr ? "its input is float" : "shares its input's";
       case OutputQuantization::kComputes:
       case OutputQuantization::kConcat:
@@ -243,6 +265,10 @@ class Scaffolder {
     const std::vector<const Node*> fused = fusedBefore(node);
     const QuantizerChoice asked = policy_.activation(fused);
     if (staysDivisor(asked, value)) return divisorReason(value);
+    if (staysApart(*node)) return "an output of the model: its parts keep their own scales";
+    if (computesOtherwise(*node) && !asked.quantize.value_or(false)) {
+      return "ONNX Runtime's integer kernel computes other numbers";
+    }
     if (staysInFloat(asked) && !hasIntegerKernel(*node) && !feedsIntegerKernel(value)) {
       return "ONNX Runtime makes and uses it in float";
     }
@@ -253,6 +279,11 @@ class Scaffolder {
     if (traits.fixed_range > 0 && !asked.observer) fixed = scaleOfUnit(spec, traits.fixed_range);
     quantizeValue(value, std::move(spec), fixed, nullptr);
     return "";
+  }
+
+  // One scale for boxes in pixels and scores up to 1 would make zeros of the scores.
+  bool staysApart(const Node& node) const {
+    return apart_.count(&node) != 0 && !policy_.activation(node).quantize.value_or(false);
   }
 
   // A divisor stays float, unless an override wants it quantized or an integer kernel takes it,
@@ -298,7 +329,7 @@ class Scaffolder {
   // quantization commutes with it.
   bool quantizedBehind(const Node& consumer) const {
     if (consumer.op().quantization.output != OutputQuantization::kConcat ||
-        !policy_.wantsOutput(consumer)) {
+        !policy_.wantsOutput(consumer) || staysApart(consumer)) {
       return false;
     }
     const QuantizerChoice asked = policy_.activation(consumer);
@@ -565,6 +596,7 @@ class Scaffolder {
   const std::unordered_set<const Value*> stored_;
   const std::unordered_set<const Value*> without_data_;
   const Divisors divisors_;
+  const std::unordered_set<const Node*> apart_;
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
   const std::unordered_set<const Node*> shape_arithmetic_;
   std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes
@@ -579,6 +611,7 @@ std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& option
   QuantizerPolicy policy(options, graph);
   runPass(graph, "matmuls-to-gemms", matMulsToGemms);
   runPass(graph, "means-to-pools", meansToPools);
+  runPass(graph, "plain-average-pools", plainAveragePools);
   runPass(graph, "sums-to-adds", sumsToAdds);
   if (!options.integer_biases) graph.metadata[kFloatBiasesKey] = "yes";
   return Scaffolder(graph, options, policy).run();

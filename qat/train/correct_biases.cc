@@ -30,11 +30,24 @@ struct Target {
   double factor = 1;  // of the shift of the mean
 };
 
-Target targetOf(const Graph& graph, const Node& node) {
-  if (const Node* norm = batchNormBehind(graph, node)) return {norm->input(3)->variable, 1};
+// The variable of a value that one node alone reads: what else reads it must not be moved.
+Variable* ownVariable(const Graph& graph, const Value* value) {
+  return graph.useCount(value) == 1 ? value->variable : nullptr;
+}
+
+Value* biasOf(const Node& node) {
   const int index = node.op().quantization.bias_input;
-  const Value* bias = index < 0 ? nullptr : node.input(static_cast<size_t>(index));
-  if (bias == nullptr || bias->variable == nullptr) return {};
+  return index < 0 ? nullptr : node.input(static_cast<size_t>(index));
+}
+
+Target targetOf(const Graph& graph, const Node& node) {
+  if (const Node* norm = batchNormBehind(graph, node)) {
+    // One module, used twice: a later BatchNormalization goes on from what this one makes of it.
+    if (norm->outputCount() > 1 && graph.useCount(norm->output(1)) > 0) return {};
+    return {ownVariable(graph, norm->input(3)), 1};
+  }
+  const Value* bias = biasOf(node);
+  if (bias == nullptr || ownVariable(graph, bias) == nullptr) return {};
   if (node.op().qualifiedName() != "Gemm") return {bias->variable, -1};
   const double beta = node.attributes<ops::GemmAttributes>().beta;
   return beta == 0 ? Target{} : Target{bias->variable, -1 / beta};
@@ -53,6 +66,20 @@ void addMeans(const Tensor& output, bool channels_last, Means& sums) {
 }
 
 }  // namespace
+
+void separateBiases(Graph& model) {
+  for (const Layer& layer : layersOf(model)) {
+    Node* node = findNode(model, layer.node);
+    const Value* bias = biasOf(*node);
+    if (bias == nullptr || bias->variable == nullptr || model.useCount(bias) == 1) continue;
+    if (batchNormBehind(model, *node) != nullptr) continue;
+    const Variable& shared = *bias->variable;
+    Variable* own = model.addVariable(model.uniqueName(node->name() + "/bias"), shared.role,
+                                      shared.value);
+    own->trainable = shared.trainable;
+    node->setInput(static_cast<size_t>(node->op().quantization.bias_input), own->source);
+  }
+}
 
 int correctBiases(Graph& model, int64_t count,
                   const std::function<std::unique_ptr<BatchLoader>()>& batches,

@@ -123,6 +123,7 @@ class Trainer {
     if (model_.stage == Stage::kSource) {
       for (const std::string& warning : warningsOfMerged(graph)) logWarning("{}", warning);
     }
+    if (options_.correct_biases > 0) separateBiases(graph);
     requireMatches(graph, "--no-decay", options_.optimizer.no_decay);
     if (options_.random_init) {
       if (model_.stage != Stage::kSource) {

@@ -1,6 +1,10 @@
 // ../shared/cases: what is quantized, and what ships of it.
+#include <cmath>
 #include <sstream>
 
+#include "qat/base/file.h"
+#include "qat/data/array_reader.h"
+#include "tests/agreement/onnx_runtime.h"
 #include "tests/cases/cases.h"
 #include "tests/catch.h"
 
@@ -59,6 +63,102 @@ TEST_CASE("attention that divides by a sum of products") {
     CHECK_THAT(rowOf(flow.table, node),
                ContainsSubstring("- a code of 0 would make Div '/att/Div_1' infinite"));
   }
+}
+
+TEST_CASE("boxes and scores in one output keep their own scales") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("concat_scales");
+  FlowOptions options;
+  options.steps = 0;
+  const Flow flow = runFlow(c, options);
+  CHECK_THAT(rowOf(flow.table, "cat"), ContainsSubstring("its parts keep their own scales"));
+  CHECK(evalLoss(flow.exported, c.folder + "/scores.onnx", c.manifest) < 1e-4);
+  CHECK_THAT(flow.err, !ContainsSubstring("shares a scale"));
+  // On purpose.
+  const std::string recipe = c.out("shared.json");
+  writeFileAtomically(recipe, R"({"overrides": [{"node": "cat", "activation": {"quantize": true}}]})");
+  options.prepare = {"--recipe", recipe};
+  CHECK_THAT(runFlow(c, options).err, ContainsSubstring("its part 'sc' stays within 1 and shares"));
+}
+
+TEST_CASE("equalization leaves the function as it is") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("equalize");
+  cli::runWell({"prepare", c.model, "-o", c.out("p.onnx"), "--equalize"});
+  cli::runWell({"export", "--float", c.out("p.onnx"), "-o", c.out("fl.onnx")});
+  CHECK(evalLoss(c.out("fl.onnx"), "mse", c.manifest) < 1e-9);
+}
+
+TEST_CASE("bias correction of layers that share a bias") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("bias_correction_shared");
+  FlowOptions options;
+  options.steps = 0;
+  options.batch = 16;
+  options.prepare = {"--recipe", c.folder + "/w3.json"};
+  const double without = runFlow(c, options).loss;
+  options.train = {"--correct-biases", "1"};
+  const Flow corrected = runFlow(c, options);
+  CHECK(corrected.loss <= without);
+  const Graph graph = graphOf(corrected.exported);
+  const Value* first = graph.findValue("c")->producer()->input(2)->producer()->input(0);
+  const Value* second = nullptr;
+  for (const auto& node : graph.nodes()) {
+    if (node->name() == "c2") second = node->input(2)->producer()->input(0);
+  }
+  CHECK(first != second);
+}
+
+TEST_CASE("4-bit activations for which ONNX Runtime refuses the file") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const Case c("w8a4");
+  FlowOptions options;
+  options.prepare = {"--recipe", c.folder + "/w8a4.json"};
+  const Flow flow = runFlow(c, options);
+  for (const char* node : {"c", "c2"}) {
+    CHECK_THAT(rowOf(flow.table, node), ContainsSubstring("refused: no kernel for uint4"));
+    CHECK_THAT(flow.err, ContainsSubstring(std::string("Conv '") + node + "'"));
+  }
+  CHECK_THAT(flow.err, ContainsSubstring("ONNX Runtime will refuse the exported file"));
+}
+
+TEST_CASE("indices have no quantizer") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  FlowOptions options;
+  options.loss = "mse";
+  options.batch = 8;
+  const Graph graph = graphOf(runFlow(Case("topk"), options).exported);
+  for (const GraphOutput& output : graph.outputs) {
+    const Node* node = output.value->producer();
+    CHECK(node->opType() == (output.name == "i" ? "TopK" : "DequantizeLinear"));
+    CHECK(output.value->type.element ==
+          (output.name == "i" ? ElementType::kInt64 : ElementType::kFloat));
+  }
+}
+
+TEST_CASE("pooling that counts padding in windows cut off by ceil_mode") {
+  if (!present()) QAT_SKIP("../shared is not here");
+  const std::string missing = onnx_runtime::missing();
+  for (const char* name : {"no_pads", "pads"}) {
+    const Case c("average_pool_ceil", name);
+    FlowOptions options;
+    options.steps = 0;
+    options.batch = 8;
+    const Flow flow = runFlow(c, options);
+    CHECK(flow.loss < 1e-3);
+    if (!missing.empty()) continue;
+    const Tensor x = readArray(c.folder + "/x.npy");
+    const auto with = [&](bool optimize) {
+      onnx_runtime::Options runtime;
+      runtime.optimize = optimize;
+      return onnx_runtime::run(flow.exported, "x", x, runtime).at("y").toVector<double>();
+    };
+    const std::vector<double> integer = with(true), plain = with(false);
+    const Graph graph = graphOf(flow.exported);
+    const double step = graph.outputs[0].value->producer()->input(1)->variable->value.toVector<double>()[0];
+    for (size_t i = 0; i < integer.size(); ++i) CHECK(std::fabs(integer[i] - plain[i]) < 1.01 * step);
+  }
+  if (!missing.empty()) QAT_SKIP(missing);
 }
 
 }  // namespace

@@ -104,3 +104,38 @@ TEST_CASE("what is no pair stays") {
     CHECK(linesWith(graph, "weight") == text);
   }
 }
+
+TEST_CASE("a bias with a dimension in front is scaled by its channels") {
+  Graph graph = parse(R"(
+    input %x : float[N, 5]
+    weight %w : float[5, 4] = [...]
+    weight %b : float[1, 4] = [...]
+    weight %w2 : float[4, 3] = [...]
+    %h = Gemm(%x, %w, %b) {beta = 2.0}
+    %r = Relu(%h)
+    %y = Gemm(%r, %w2)
+    output y = %y)");
+  randomizeVariables(graph, 3);
+  const Graph before = graph.clone();
+  CHECK(equalizeLayers(graph) == 1);
+  checkSameOutputs(before, graph, {randomTensor({4, 5}, 1)});
+}
+
+TEST_CASE("parameters with another use, and layers that add the value, are left alone") {
+  for (const std::string tail :
+       {"%y = Gemm(%r, %w2)\noutput y = %y\noutput b = %b", "%y = Gemm(%r, %w2)\noutput y = %y\noutput w = %w",
+        "%y = Gemm(%r, %w2)\noutput y = %y\noutput w2 = %w2", "%y = Gemm(%z, %w2, %r)\noutput y = %y"}) {
+    INFO(tail);
+    Graph graph = parse(R"(
+      input %x : float[4, 4]
+      input %z : float[4, 4]
+      weight %w : float[4, 4] = [...]
+      weight %b : float[4] = [...]
+      weight %w2 : float[4, 4] = [...]
+      %h = Gemm(%x, %w, %b)
+      %r = Relu(%h)
+      )" + tail);
+    randomizeVariables(graph, 3);
+    CHECK(equalizeLayers(graph) == 0);
+  }
+}

@@ -129,5 +129,37 @@ TEST_CASE("a transposed weight is quantized by its output channels") {
   CHECK(countNodes(graph, "Transpose") == 0);
 }
 
+// ONNX Runtime's integer kernel counts the padding of windows that ceil_mode cuts off otherwise.
+TEST_CASE("AveragePool with ceil_mode has no padding to count") {
+  for (const std::string attributes :
+       {"kernel_shape = [3, 3], strides = [2, 2]", "kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]",
+        "kernel_shape = [2, 3], strides = [3, 2], pads = [1, 0, 1, 2]",
+        "kernel_shape = [3, 2], strides = [2, 3], pads = [0, 1, 2, 0], dilations = [2, 1]",
+        "kernel_shape = [3, 3], strides = [3, 3], auto_pad = \"VALID\""}) {
+    for (int64_t extent = 5; extent < 10; ++extent) {
+      INFO(attributes << ", " << extent);
+      const std::string dims = "[N, 2, " + std::to_string(extent) + ", 7]";
+      const std::string text = "input %x : float" + dims + "\n%y = AveragePool(%x) {" + attributes +
+                               ", ceil_mode = 1, count_include_pad = 1}\noutput y = %y";
+      Graph graph = parse(text);
+      plainAveragePools(graph);
+      CHECK_THAT(linesWith(graph, "AveragePool("), !Catch::Matchers::ContainsSubstring("count_include_pad"));
+      CHECK_THAT(linesWith(graph, "AveragePool("), !Catch::Matchers::ContainsSubstring("pads"));
+      const std::vector<Tensor> inputs = {randomTensor({4, 2, extent, 7}, 1)};
+      checkClose(run(graph, inputs)[0], run(parse(text), inputs)[0]);
+    }
+  }
+}
+
+TEST_CASE("AveragePool whose extents are not known stays, and has no quantizer behind it") {
+  Graph graph = parse(R"(
+    input %x : float[N, 2, H, W]
+    %y = AveragePool(%x) {kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1], ceil_mode = 1, count_include_pad = 1}
+    output y = %y)");
+  std::string reason;
+  for (const PlacementEntry& entry : scaffold(graph, {})) reason = entry.reason;
+  CHECK(reason == "ONNX Runtime's integer kernel computes other numbers");
+}
+
 }  // namespace
 }  // namespace simaqat

@@ -511,5 +511,49 @@ TEST_CASE("an infinity stays float") {
   CHECK(producerOf(graph, "y/raw").input(1)->name() == "mask");
 }
 
+constexpr char kBoxesAndScores[] = R"(
+  input %x : float[N, 4]
+  weight %w : float[4, 4] = [1, ...]
+  weight %u : float[4, 3] = [1, ...]
+  %box = Gemm(%x, %w)
+  %class = Gemm(%x, %u)
+  %score = Sigmoid(%class)
+  %all = Concat(%box, %score) {axis = 1}
+  %t = Transpose(%all)
+  )";
+
+TEST_CASE("the parts of a Concat that is an output keep their own scales") {
+  Graph graph = parse(std::string(kBoxesAndScores) + "output t = %t");
+  CHECK_THAT(placement(graph),
+             ContainsSubstring("box: uint8 per tensor") && ContainsSubstring("score: uint8 per tensor") &&
+                 ContainsSubstring("all: (an output of the model: its parts keep their own scales)") &&
+                 ContainsSubstring("t: (its input is float)"));
+  // Not where an integer kernel takes it, nor where an override wants it quantized.
+  Graph used = parse(std::string(kBoxesAndScores) + "%y = Relu(%t)\noutput y = %y\noutput all = %all");
+  CHECK_THAT(placement(used), ContainsSubstring("box: (quantized behind Concat 'all')"));
+  ScaffoldOptions options;
+  options.overrides.push_back(quantized("Concat", "", true));
+  Graph wanted = parse(std::string(kBoxesAndScores) + "output t = %t");
+  CHECK_THAT(placement(wanted, options), ContainsSubstring("all: uint8 per tensor"));
+}
+
+TEST_CASE("values of other types than float have no quantizer") {
+  Graph graph = parse(R"(
+    input %x : float[N, 4]
+    input %k : int64[N, 4]
+    constant %two : int64[1] = [2]
+    %v, %i = TopK(%x, %two)
+    %s = Slice(%k, %two, %two)
+    output v = %v
+    output i = %i
+    output s = %s)");
+  scaffold(graph, {});
+  for (const char* name : {"k", "i", "s"}) CHECK(graph.findValue(name)->quantizer == nullptr);
+  CHECK(graph.findValue("v")->quantizer != nullptr);
+  Graph again = parse(toText(graph));
+  bindQuantizers(again);
+  CHECK(again.findValue("i")->quantizer == nullptr);
+}
+
 }  // namespace
 }  // namespace simaqat
