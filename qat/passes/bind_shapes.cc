@@ -1,3 +1,4 @@
+#include "qat/passes/expand_recurrent.h"
 #include "qat/passes/simplify.h"
 
 namespace simaqat {
@@ -28,6 +29,7 @@ void bindShapes(Graph& graph, const std::map<std::string, int64_t>& symbols) {
     if (!is_static) break;
   }
   foldConstants(graph);
+  if (expandRecurrent(graph)) foldConstants(graph);
   for (const auto& node : graph.nodes()) {
     graph.inferTypes(*node);
     for (const Value* output : node->outputs()) {

@@ -10,6 +10,7 @@
 #include "qat/passes/approximate.h"
 #include "qat/passes/attention.h"
 #include "qat/passes/divisors.h"
+#include "qat/passes/expand_recurrent.h"
 #include "qat/passes/fake_quantized.h"
 #include "qat/passes/folded_weights.h"
 #include "qat/passes/integer_forms.h"
@@ -608,6 +609,7 @@ class Scaffolder {
 }  // namespace
 
 std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& options) {
+  runPass(graph, "expand-recurrent", [](Graph& g) { expandRecurrent(g); });
   QuantizerPolicy policy(options, graph);
   runPass(graph, "matmuls-to-gemms", matMulsToGemms);
   runPass(graph, "means-to-pools", meansToPools);
