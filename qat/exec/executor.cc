@@ -46,7 +46,7 @@ Executor::Executor(Graph graph, ThreadPool& pool, Execution execution)
     variables_[variable->name] = std::move(value);
   }
   for (const Variable* variable : plan_.copies) {
-    if (plan_.locations.at(variable->next).kind == Location::Kind::kVariable) {
+    if (plan_.locations.at(variable->next()).kind == Location::Kind::kVariable) {
       const Tensor& value = variables_.at(variable->name);
       held_[variable] = Tensor(value.type(), value.dims());
     }
@@ -146,7 +146,7 @@ void Executor::compute(int64_t step) {
 void Executor::commit() {
   // Another variable's present value is kept before anything changes it.
   for (auto& [variable, value] : held_) {
-    const TensorView next = viewOf(variable->next);
+    const TensorView next = viewOf(variable->next());
     std::memcpy(value.mutableRawData(), next.bytes, value.bytes());
   }
   for (size_t i = plan_.compute_count; i < instructions_.size(); ++i) {
@@ -154,7 +154,7 @@ void Executor::commit() {
   }
   for (const Variable* variable : plan_.copies) {
     Tensor& value = variables_.at(variable->name);
-    const TensorView next = viewOf(variable->next);
+    const TensorView next = viewOf(variable->next());
     const auto held = held_.find(variable);
     std::memcpy(value.mutableRawData(), held == held_.end() ? next.bytes : held->second.rawData(),
                 value.bytes());

@@ -23,6 +23,15 @@ const char* variableRoleName(VariableRole role) {
   return "?";
 }
 
+void Variable::setNext(Value* value) {
+  if (next_ != nullptr) {
+    auto& of = next_->next_of_;
+    of.erase(std::find(of.begin(), of.end(), this));
+  }
+  next_ = value;
+  if (value != nullptr) value->next_of_.push_back(this);
+}
+
 // ---- Node ----------------------------------------------------------------------------------
 
 const std::string& Node::opType() const { return op_->name; }
@@ -35,9 +44,11 @@ std::string Node::describe() const {
 void Node::setInput(size_t i, Value* value) {
   if (i >= inputs_.size()) inputs_.resize(i + 1, nullptr);
   if (Value* old = inputs_[i]) {
+    // From the end, where the last one that was added stands: some values have thousands of uses.
     auto& uses = old->uses_;
-    uses.erase(std::find_if(uses.begin(), uses.end(),
-                            [&](const Use& use) { return use.node == this && use.index == i; }));
+    const auto use = std::find_if(uses.rbegin(), uses.rend(),
+                                  [&](const Use& u) { return u.node == this && u.index == i; });
+    uses.erase(std::next(use).base());
   }
   inputs_[i] = value;
   if (value != nullptr) value->uses_.push_back({this, i});
@@ -48,10 +59,23 @@ void Node::setInput(size_t i, Value* value) {
 
 std::string Graph::uniqueName(const std::string& base) const {
   if (!base.empty() && names_.count(base) == 0) return base;
-  for (size_t k = 1;; ++k) {
+  for (size_t& k = least_numbers_.emplace(base, 1).first->second;; ++k) {
     std::string name = fmt::format("{}.{}", base, k);
     if (names_.count(name) == 0) return name;
   }
+}
+
+void Graph::forgetName(const std::string& name) {
+  names_.erase(name);
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos) return;
+  const auto numbered = least_numbers_.find(name.substr(0, dot));
+  if (numbered == least_numbers_.end()) return;
+  const std::string number = name.substr(dot + 1);
+  const bool is_number =
+      !number.empty() && number.size() < 10 &&
+      std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (is_number) numbered->second = std::min<size_t>(numbered->second, std::stoul(number));
 }
 
 Value* Graph::addValue(const std::string& name) {
@@ -166,8 +190,8 @@ void Graph::inferTypes(Node& node) {
 void Graph::removeNode(Node* node) {
   for (Value* output : node->outputs_) {
     SIMAQAT_CHECK(useCount(output) == 0, "{} is still used", output->name());
+    SIMAQAT_CHECK(output->next_of_.empty(), "{} is a variable's next value", output->name());
     output->producer_ = nullptr;
-    for (const auto& variable : variables_) SIMAQAT_CHECK(variable->next != output);
   }
   for (size_t i = node->inputs_.size(); i-- > 0;) node->setInput(i, nullptr);
   nodes_.erase(node->position_);
@@ -181,29 +205,33 @@ void Graph::replaceUses(Value* from, Value* to, const Node* except) {
   for (GraphOutput& output : outputs) {
     if (output.value == from) output.value = to;
   }
-  for (const auto& variable : variables_) {
-    if (variable->next == from) variable->next = to;
-  }
+  while (!from->next_of_.empty() && from != to) from->next_of_.front()->setNext(to);
 }
 
 void Graph::removeVariable(Variable* variable) {
   SIMAQAT_CHECK(useCount(variable->source) == 0, "{}", variable->name);
   variable->source->variable = nullptr;
-  variables_.erase(std::find_if(variables_.begin(), variables_.end(),
-                                [&](const auto& owned) { return owned.get() == variable; }));
+  eraseVariable(variable);
+}
+
+void Graph::eraseVariable(Variable* variable) {
+  variable->setNext(nullptr);
+  // From the end, from which whoever removes them all goes.
+  const auto it = std::find_if(variables_.rbegin(), variables_.rend(),
+                               [&](const auto& owned) { return owned.get() == variable; });
+  variables_.erase(std::next(it).base());
 }
 
 void Graph::freezeVariable(Variable* variable) {
   Value* source = variable->source;
   source->constant = variable->value;
   source->variable = nullptr;
-  variables_.erase(std::find_if(variables_.begin(), variables_.end(),
-                                [&](const auto& owned) { return owned.get() == variable; }));
+  eraseVariable(variable);
 }
 
 void Graph::rename(Value* value, const std::string& name) {
   if (value->name_ == name) return;
-  names_.erase(value->name_);
+  forgetName(value->name_);
   value->name_ = uniqueName(name);
   names_[value->name_] = value;
   if (value->variable != nullptr) value->variable->name = value->name_;
@@ -215,10 +243,10 @@ bool Graph::isOutput(const Value* value) const {
 }
 
 size_t Graph::useCount(const Value* value) const {
-  return value->uses_.size() +
-         static_cast<size_t>(std::count_if(
-             outputs.begin(), outputs.end(),
-             [&](const GraphOutput& output) { return output.value == value; }));
+  return value->uses_.size() + static_cast<size_t>(std::count_if(outputs.begin(), outputs.end(),
+                                                                 [&](const GraphOutput& output) {
+                                                                   return output.value == value;
+                                                                 }));
 }
 
 Value* Graph::findValue(const std::string& name) const {
@@ -239,15 +267,15 @@ std::vector<Node*> Graph::nodeSequence() const {
 }
 
 void Graph::dropUnused() {
-  const auto used = [&](const Value* value) {
-    return !value->uses_.empty() || isOutput(value);
-  };
-  std::vector<Variable*> unused;
-  for (const auto& variable : variables_) {
+  const auto used = [&](const Value* value) { return !value->uses_.empty() || isOutput(value); };
+  const auto is_unused = [&](const auto& variable) {
     // What a step only writes, later ones may read: scales that are frozen then.
-    if (!used(variable->source) && variable->next == nullptr) unused.push_back(variable.get());
-  }
-  for (Variable* variable : unused) removeVariable(variable);
+    const bool unused = !used(variable->source) && variable->next() == nullptr;
+    if (unused) variable->source->variable = nullptr;
+    return unused;
+  };
+  variables_.erase(std::remove_if(variables_.begin(), variables_.end(), is_unused),
+                   variables_.end());
 
   std::unordered_set<const Value*> kept(inputs.begin(), inputs.end());
   std::unordered_set<const Quantizer*> live;
@@ -256,34 +284,33 @@ void Graph::dropUnused() {
       live.insert(value->quantizer);
     }
   }
-  quantizers_.erase(std::remove_if(quantizers_.begin(), quantizers_.end(),
-                                   [&](const auto& quantizer) {
-                                     return live.count(quantizer.get()) == 0;
-                                   }),
-                    quantizers_.end());
+  quantizers_.erase(
+      std::remove_if(quantizers_.begin(), quantizers_.end(),
+                     [&](const auto& quantizer) { return live.count(quantizer.get()) == 0; }),
+      quantizers_.end());
   for (const auto& quantizer : quantizers_) {
     kept.insert(quantizer->scale);
     kept.insert(quantizer->zero_point);
   }
-  values_.erase(
-      std::remove_if(values_.begin(), values_.end(),
-                     [&](const auto& value) {
-                       const Value* v = value.get();
-                       if (v->producer_ != nullptr || v->variable != nullptr || used(v) ||
-                           kept.count(v) != 0) {
-                         return false;
-                       }
-                       names_.erase(v->name_);
-                       return true;
-                     }),
-      values_.end());
+  values_.erase(std::remove_if(values_.begin(), values_.end(),
+                               [&](const auto& value) {
+                                 const Value* v = value.get();
+                                 if (v->producer_ != nullptr || v->variable != nullptr || used(v) ||
+                                     !v->next_of_.empty() || kept.count(v) != 0) {
+                                   return false;
+                                 }
+                                 forgetName(v->name_);
+                                 return true;
+                               }),
+                values_.end());
 }
 
 // ---- Graph: copying ------------------------------------------------------------------------
 
 void Graph::copyNode(const Node& node, ValueMap& values, const std::string& prefix) {
   std::vector<Value*> inputs;
-  for (Value* input : node.inputs()) inputs.push_back(input == nullptr ? nullptr : values.at(input));
+  for (Value* input : node.inputs())
+    inputs.push_back(input == nullptr ? nullptr : values.at(input));
   std::vector<Value*> outputs;
   for (const Value* output : node.outputs()) {
     const bool clash = findValue(output->name()) != nullptr;
@@ -314,8 +341,8 @@ std::vector<Value*> Graph::splice(const Graph& other, const std::map<std::string
   }
   for (const auto& node : other.nodes_) copyNode(*node, values, prefix);
   for (const auto& variable : other.variables_) {
-    if (variable->next == nullptr) continue;
-    values.at(variable->source)->variable->next = values.at(variable->next);
+    if (variable->next() == nullptr) continue;
+    values.at(variable->source)->variable->setNext(values.at(variable->next()));
   }
   std::unordered_map<const Quantizer*, Quantizer*> quantizers;
   for (const auto& quantizer : other.quantizers_) {

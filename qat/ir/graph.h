@@ -33,14 +33,18 @@ enum class VariableRole {
 };
 const char* variableRoleName(VariableRole role);
 
-// State that lives from step to step. `next` is its value after the step, null where it stays.
+// State that lives from step to step. `next()` is its value after the step, null where it stays.
 struct Variable {
   std::string name;
   VariableRole role = VariableRole::kWeight;
   Tensor value;
   Value* source = nullptr;
-  Value* next = nullptr;
+  Value* next() const { return next_; }
+  void setNext(Value* value);
   bool trainable = false;
+
+ private:
+  Value* next_ = nullptr;
 };
 
 // What quantizes a value. The parameters are values while training and constants once finalized.
@@ -75,10 +79,12 @@ class Value {
  private:
   friend class Graph;
   friend class Node;
+  friend struct Variable;
   std::string name_;
   Node* producer_ = nullptr;
   size_t output_index_ = 0;
   std::vector<Use> uses_;
+  std::vector<Variable*> next_of_;  // the variables whose next value this is
 };
 
 class Node {
@@ -221,6 +227,8 @@ class Graph {
                              const std::string& prefix);
 
  private:
+  void eraseVariable(Variable* variable);
+  void forgetName(const std::string& name);
   Node* insertNode(const OpDefinition& op, const std::string& name, Node* before);
   using ValueMap = std::unordered_map<const Value*, Value*>;
   void copyNode(const Node& node, ValueMap& values, const std::string& prefix);
@@ -231,6 +239,8 @@ class Graph {
   std::vector<std::unique_ptr<Variable>> variables_;
   std::vector<std::unique_ptr<Quantizer>> quantizers_;
   std::unordered_map<std::string, Value*> names_;
+  // For a base of names that are numbered: no number below is free.
+  mutable std::unordered_map<std::string, size_t> least_numbers_;
 };
 
 }  // namespace simaqat

@@ -265,7 +265,7 @@ class Parser {
       Variable* variable = graph_.findVariable(name);
       if (variable == nullptr) throw inputError("'%{}' is not a variable", name);
       in.expect("=");
-      variable->next = definedValue(in);
+      variable->setNext(definedValue(in));
     } else if (in.take("output ")) {
       const std::string name = in.name();
       in.expect("=");

@@ -102,9 +102,9 @@ std::string toText(const Graph& graph) {
   }
   for (const auto& node : graph.nodes()) line(nodeText(*node));
   for (const auto& variable : graph.variables()) {
-    if (variable->next != nullptr) {
+    if (variable->next() != nullptr) {
       line(fmt::format("next %{} = %{}", nameText(variable->name),
-                       nameText(variable->next->name())));
+                       nameText(variable->next()->name())));
     }
   }
   for (const GraphOutput& output : graph.outputs) {

@@ -1,6 +1,8 @@
 #include "qat/ir/verifier.h"
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "qat/ir/op.h"
@@ -8,7 +10,28 @@
 namespace simaqat {
 namespace {
 
-void verifyNode(const Node& node, const std::unordered_set<const Value*>& defined,
+// Whether values know their uses. One with many, such as the learning rate, is looked through once.
+class Uses {
+ public:
+  bool known(const Value* value, const Node* node, size_t index) {
+    constexpr size_t kFew = 16;
+    const std::vector<Use>& uses = value->uses();
+    if (uses.size() <= kFew) {
+      return std::any_of(uses.begin(), uses.end(),
+                         [&](const Use& u) { return u.node == node && u.index == index; });
+    }
+    auto& of_value = many_[value];
+    if (of_value.empty()) {
+      for (const Use& use : uses) of_value.insert({use.node, use.index});
+    }
+    return of_value.count({node, index}) != 0;
+  }
+
+ private:
+  std::unordered_map<const Value*, std::set<std::pair<const Node*, size_t>>> many_;
+};
+
+void verifyNode(const Node& node, Uses& uses, const std::unordered_set<const Value*>& defined,
                 const std::string& after) {
   const OpDefinition& op = node.op();
   SIMAQAT_CHECK(node.inputCount() >= op.min_inputs && node.inputCount() <= op.max_inputs,
@@ -23,10 +46,8 @@ void verifyNode(const Node& node, const std::unordered_set<const Value*>& define
     }
     SIMAQAT_CHECK(defined.count(input) != 0, "after {}: {} uses '{}' before it is defined", after,
                   node.describe(), input->name());
-    SIMAQAT_CHECK(std::any_of(input->uses().begin(), input->uses().end(),
-                              [&](const Use& u) { return u.node == &node && u.index == i; }),
-                  "after {}: '{}' does not know its use by {}", after, input->name(),
-                  node.describe());
+    SIMAQAT_CHECK(uses.known(input, &node, i), "after {}: '{}' does not know its use by {}", after,
+                  input->name(), node.describe());
   }
   for (size_t i = 0; i < node.outputCount(); ++i) {
     SIMAQAT_CHECK(node.output(i)->producer() == &node && node.output(i)->outputIndex() == i,
@@ -49,8 +70,9 @@ void verify(const Graph& graph, const std::string& after) {
     SIMAQAT_CHECK(graph.findValue(value->name()) == value.get(), "after {}: name '{}'", after,
                   value->name());
   }
+  Uses uses;
   for (const auto& node : graph.nodes()) {
-    verifyNode(*node, defined, after);
+    verifyNode(*node, uses, defined, after);
     for (const Value* output : node->outputs()) defined.insert(output);
   }
   for (const GraphOutput& output : graph.outputs) {
@@ -60,9 +82,9 @@ void verify(const Graph& graph, const std::string& after) {
   for (const auto& variable : graph.variables()) {
     SIMAQAT_CHECK(variable->source->variable == variable.get(), "after {}: variable '{}'", after,
                   variable->name);
-    if (variable->next == nullptr) continue;
-    const TensorType& type = variable->next->type;
-    SIMAQAT_CHECK(defined.count(variable->next) != 0 &&
+    if (variable->next() == nullptr) continue;
+    const TensorType& type = variable->next()->type;
+    SIMAQAT_CHECK(defined.count(variable->next()) != 0 &&
                       type.element == variable->source->type.element &&
                       (!type.isStatic() || type == variable->source->type),
                   "after {}: next value of '{}'", after, variable->name);

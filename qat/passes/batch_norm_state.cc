@@ -143,7 +143,7 @@ void train(Graph& graph, Node* node) {
       if (use.node != replacement && isBatchNorm(*use.node)) use.node->setInput(use.index, after);
     }
     auto* root = const_cast<Value*>(rootOf(before));
-    if (root->variable != nullptr) root->variable->next = after;
+    if (root->variable != nullptr) root->variable->setNext(after);
   }
 }
 

@@ -30,7 +30,7 @@ void checkRanges(const Graph& graph) {
 
 // The evaluation form of everything but the scaffolding, with constants for variables.
 void freezeForInference(Graph& graph) {
-  for (const auto& variable : graph.variables()) variable->next = nullptr;
+  for (const auto& variable : graph.variables()) variable->setNext(nullptr);
   for (Node* node : graph.nodeSequence()) {
     if (node->op().specialize != nullptr && !isFakeQuantize(*node)) {
       node->op().specialize(graph, *node, Specialization{Mode::kEvaluate});
@@ -40,7 +40,7 @@ void freezeForInference(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     if (sharesQuantizer(*node)) shareQuantizer(*node);
   }
-  for (const auto& variable : graph.variables()) variable->next = nullptr;
+  for (const auto& variable : graph.variables()) variable->setNext(nullptr);
   while (!graph.variables().empty()) graph.freezeVariable(graph.variables().back().get());
   removeDeadCode(graph);
 }

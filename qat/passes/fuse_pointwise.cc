@@ -24,7 +24,7 @@ class Fuser {
   explicit Fuser(Graph& graph) : graph_(graph) {}
 
   void run() {
-    for (const auto& variable : graph_.variables()) next_values_.insert(variable->next);
+    for (const auto& variable : graph_.variables()) next_values_.insert(variable->next());
     const std::vector<Node*> sequence = graph_.nodeSequence();
     for (const Node* node : sequence) decide(*node);
     for (auto it = sequence.rbegin(); it != sequence.rend(); ++it) visit(*it);

@@ -9,7 +9,7 @@ void removeDeadCode(Graph& graph) {
   std::vector<const Value*> pending;
   for (const GraphOutput& output : graph.outputs) pending.push_back(output.value);
   for (const auto& variable : graph.variables()) {
-    if (variable->next != nullptr) pending.push_back(variable->next);
+    if (variable->next() != nullptr) pending.push_back(variable->next());
   }
   while (!pending.empty()) {
     const Node* node = pending.back()->producer();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -102,6 +103,9 @@ class Scaffolder {
 
   std::vector<PlacementEntry> run() {
     const std::vector<Node*> nodes = graph_.nodeSequence();
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      order_[nodes[i]] = {i, std::numeric_limits<size_t>::max()};
+    }
     for (Value* input : std::vector<Value*>(graph_.inputs)) {
       if (input->type.element == ElementType::kFloat) placeInput(input, nodes);
     }
@@ -384,8 +388,10 @@ class Scaffolder {
       inputs.push_back(parameter("range_max", VariableRole::kObserverRange, kUnsetMax));
     }
     if (spec.usesHistogram()) {
-      inputs.push_back(graph_.addVariable(name + "/histogram", VariableRole::kObserverRange,
-                                          Tensor(ElementType::kFloat, {kHistogramBins}))->source);
+      inputs.push_back(graph_
+                           .addVariable(name + "/histogram", VariableRole::kObserverRange,
+                                        Tensor(ElementType::kFloat, {kHistogramBins}))
+                           ->source);
       inputs.push_back(parameter("histogram_limit", VariableRole::kObserverRange, 0));
     }
     if (spec.learnsOffset()) {
@@ -407,6 +413,7 @@ class Scaffolder {
     node_options.output_names = {graph_.uniqueName(name + "/fake_quantize")};
     Node* node = graph_.addNode("simaqat::FakeQuantize", name + "/fake_quantize", inputs,
                                 wrapAttributes(spec), node_options);
+    orderNew(node, before);
     const bool leaves = graph_.isOutput(value) && !spec.is_weight;
     if (spec.is_weight) {
       replaceWeightUses(value, node);
@@ -454,12 +461,16 @@ class Scaffolder {
 
   // The first node that uses the value, in graph order; null for none.
   Node* nodeBehind(const Value* value) const {
-    for (const auto& node : graph_.nodes()) {
-      for (const Use& use : value->uses()) {
-        if (use.node == node.get()) return node.get();
-      }
+    Node* first = nullptr;
+    for (const Use& use : value->uses()) {
+      if (first == nullptr || order_.at(use.node) < order_.at(first)) first = use.node;
     }
-    return nullptr;
+    return first;
+  }
+  // Of the new ones in front of a node the first that was added comes first.
+  void orderNew(const Node* node, const Node* before) {
+    const size_t position = before == nullptr ? order_.size() : order_.at(before).first;
+    order_[node] = {position, order_.size()};
   }
 
   // A stored weight gets its quantizer in front of its first user; one that is shared gets one.
@@ -601,6 +612,8 @@ class Scaffolder {
   std::unordered_map<const Node*, const Node*> inside_;  // to the ends of their functions
   const std::unordered_set<const Node*> shape_arithmetic_;
   std::unordered_map<const Node*, const Node*> softmaxes_;  // of these those of Softmaxes
+  // Where nodes stand: the source's by number, new ones as what they are in front of.
+  std::unordered_map<const Node*, std::pair<size_t, size_t>> order_;
   std::unordered_map<const Value*, Quantizer*> quantized_;
   std::unordered_map<const Value*, Value*> operands_;  // behind their quantizers
   std::vector<PlacementEntry> entries_;

@@ -7,7 +7,7 @@ void specialize(Graph& graph, const Specialization& specialization) {
   if (specialization.mode != Mode::kTrain) {
     // Evaluation changes nothing, so that what is derived from weights folds away. Calibration
     // changes the observers, which set their variables' next values below.
-    for (const auto& variable : graph.variables()) variable->next = nullptr;
+    for (const auto& variable : graph.variables()) variable->setNext(nullptr);
   }
   for (Node* node : graph.nodeSequence()) {
     if (node->op().specialize != nullptr) node->op().specialize(graph, *node, specialization);
@@ -15,7 +15,7 @@ void specialize(Graph& graph, const Specialization& specialization) {
   // Calibration sees floats.
   specialization.mode == Mode::kCalibrate ? restoreAllFunctions(graph) : restoreFunctions(graph);
   for (const auto& variable : graph.variables()) {
-    if (variable->next == variable->source) variable->next = nullptr;
+    if (variable->next() == variable->source) variable->setNext(nullptr);
   }
   if (specialization.mode == Mode::kEvaluate) {
     while (!graph.variables().empty()) graph.freezeVariable(graph.variables().back().get());

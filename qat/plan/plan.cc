@@ -52,7 +52,7 @@ class Planner {
     }
     for (const GraphOutput& output : graph_.outputs) last_use_[output.value] = end;
     for (const auto& variable : graph_.variables()) {
-      if (variable->next != nullptr) last_use_[variable->next] = end;
+      if (variable->next() != nullptr) last_use_[variable->next()] = end;
     }
   }
 
@@ -78,7 +78,7 @@ class Planner {
     for (const auto& [input, output] : node.op().in_place) {
       if (static_cast<size_t>(output) != i) continue;
       const Value* source = node.input(static_cast<size_t>(input));
-      if (source->variable != nullptr && source->variable->next == node.output(i)) {
+      if (source->variable != nullptr && source->variable->next() == node.output(i)) {
         plan_.locations[node.output(i)] = {Location::Kind::kVariable, 0, source};
         return true;
       }
@@ -107,7 +107,7 @@ class Planner {
 
   void collectCopies() {
     for (const auto& variable : graph_.variables()) {
-      const Value* next = variable->next;
+      const Value* next = variable->next();
       if (next == nullptr) continue;
       const auto located = plan_.locations.find(next);
       if (located != plan_.locations.end() && located->second.source == variable->source) continue;

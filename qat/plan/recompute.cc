@@ -84,7 +84,7 @@ class Recomputer {
       if (value != nullptr && value->producer() != nullptr) lives_.at(value).last = end;
     };
     for (const GraphOutput& output : graph_.outputs) stays(output.value);
-    for (const auto& variable : graph_.variables()) stays(variable->next);
+    for (const auto& variable : graph_.variables()) stays(variable->next());
 
     std::vector<int64_t> change(static_cast<size_t>(end) + 2);
     for (const auto& [value, life] : lives_) {

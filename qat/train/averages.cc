@@ -17,7 +17,7 @@ Value* decayOf(Graph& step, float decay) {
   Variable* counter =
       step.addVariable(kCounter, VariableRole::kMomentum, Tensor::scalar(0.0f));
   Value* next = step.add("Add", kCounter, {counter->source, constant("simaqat/one", 1)});
-  counter->next = next;
+  counter->setNext(next);
   Value* later = step.add("Add", kCounter, {counter->source, constant("simaqat/ten", 10)});
   Value* early = step.add("Div", "simaqat/decay", {next, later});
   return step.add("Min", "simaqat/decay", {early, constant("simaqat/most", decay)});
@@ -35,8 +35,8 @@ void addAverages(Graph& step, float decay) {
   for (Variable* variable : followed) {
     Variable* average = step.addVariable(variable->name + kSuffix, VariableRole::kMomentum,
                                          variable->value);
-    Value* now = variable->next != nullptr ? variable->next : variable->source;
-    average->next = step.add("simaqat::MovingAverage", average->name, {average->source, now, rate});
+    Value* now = variable->next() != nullptr ? variable->next() : variable->source;
+    average->setNext(step.add("simaqat::MovingAverage", average->name, {average->source, now, rate}));
   }
 }
 

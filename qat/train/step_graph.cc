@@ -59,8 +59,8 @@ void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gr
         graph.addNode("simaqat::SgdMomentum", variable->name + "/update",
                       {variable->source, gradient, momentum->source, rate, norm->output(1)},
                       wrapAttributes(attributes), node_options);
-    variable->next = update->output(0);
-    momentum->next = update->output(1);
+    variable->setNext(update->output(0));
+    momentum->setNext(update->output(1));
   }
 }
 

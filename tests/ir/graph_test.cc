@@ -42,7 +42,7 @@ TEST_CASE("a clone is the same graph, and another") {
   CHECK(quantizer->scale == copy.findValue("s"));
   // Tensors are shared until one is written.
   copy.findVariable("w")->value.mutableData<float>()[0] = 9;
-  copy.findVariable("m")->next = nullptr;
+  copy.findVariable("m")->setNext(nullptr);
   copy.removeNode(copy.findValue("d")->producer());
   CHECK(toText(graph) == kText);
 }
@@ -62,7 +62,7 @@ TEST_CASE("splicing binds inputs, prefixes names that exist, and keeps updates")
   CHECK(results[0]->name() == "loss/a");
   CHECK(results[0]->producer()->input(0) == graph.findValue("b"));
   CHECK(graph.findVariable("loss/w")->value.toVector<int>() == std::vector<int>{5, 6});
-  CHECK(graph.findVariable("fresh")->next == graph.findValue("u"));
+  CHECK(graph.findVariable("fresh")->next() == graph.findValue("u"));
 }
 
 TEST_CASE("uses are replaced everywhere but in the one node") {
@@ -82,7 +82,7 @@ TEST_CASE("uses are replaced everywhere but in the one node") {
   CHECK(graph.findValue("b")->producer()->inputs() == std::vector<Value*>{x, x});
   CHECK(graph.outputs[0].value == x);
   CHECK(graph.outputs[0].name == "y");
-  CHECK(graph.findVariable("w")->next == x);
+  CHECK(graph.findVariable("w")->next() == x);
   CHECK(!graph.isOutput(a));
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("what is written and not read is kept: a later step may read it") {
   Graph graph = parse(kText);
   Variable* written =
       graph.addVariable("written", VariableRole::kQuantizerScale, Tensor::scalar(1.0f));
-  written->next = graph.add("Neg", "new", {graph.addConstant("two", Tensor::scalar(2.0f))});
+  written->setNext(graph.add("Neg", "new", {graph.addConstant("two", Tensor::scalar(2.0f))}));
   graph.dropUnused();
   CHECK(graph.findVariable("written") == written);
   verify(graph, "dropUnused");

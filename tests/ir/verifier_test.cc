@@ -64,11 +64,11 @@ TEST_CASE("outputs of the graph") {
 TEST_CASE("next values") {
   Subject subject;
   Variable* variable = subject.graph.findVariable("w");
-  variable->next = subject.b;
+  variable->setNext(subject.b);
   CHECK_NOTHROW(verify(subject.graph, "the pass"));
-  variable->next = subject.graph.addConstant("integers", Tensor::of<int64_t>({2}, {1, 2}));
+  variable->setNext(subject.graph.addConstant("integers", Tensor::of<int64_t>({2}, {1, 2})));
   subject.expect("next value of 'w'");
-  variable->next = subject.graph.addValue("nowhere");
+  variable->setNext(subject.graph.addValue("nowhere"));
   subject.expect("next value of 'w'");
 }
 
@@ -86,8 +86,7 @@ TEST_CASE("a missing input that the operator needs") {
 
 TEST_CASE("a next value of another shape") {
   Subject subject;
-  subject.graph.findVariable("w")->next =
-      subject.graph.addConstant("longer", Tensor::of<float>({3}, {1, 2, 3}));
+  subject.graph.findVariable("w")->setNext(subject.graph.addConstant("longer", Tensor::of<float>({3}, {1, 2, 3})));
   subject.expect("next value of 'w'");
 }
 

@@ -30,6 +30,9 @@ and `//tests/ops:operators_document_test` fails where this file is out of date.
 - **Quantizer**: where one stands (docs/NUMERICS.md, "Where quantizers stand").
 - **Tests**: how many of ONNX's node tests of that operator alone pass. Those that do not are below.
 
+LSTM, GRU and RNN are expanded into the operators of their steps where the number of steps is known:
+when the shapes of a step are bound, and at `prepare`, where quantizers stand inside.
+
 Resolved when a model is read: Constant; model-local functions; If, Loop and Scan where the condition
 or the number of iterations follows from constants and shapes; sequences (SequenceConstruct,
 SequenceEmpty, SequenceInsert, SequenceErase, SequenceAt, SequenceLength, SplitToSequence,

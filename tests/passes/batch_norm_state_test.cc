@@ -108,7 +108,7 @@ TEST_CASE("an evaluation export becomes a training graph, with a word") {
   CHECK(linesWith(graph, "training_mode = 1") == linesWith(graph, "BatchNormalization("));
   CHECK(linesWith(graph, "next").size() > 0);
   for (const char* name : {"m1", "v1", "m2", "v2"}) {
-    CHECK(graph.findVariable(name)->next != nullptr);
+    CHECK(graph.findVariable(name)->next() != nullptr);
   }
 }
 
@@ -122,8 +122,8 @@ TEST_CASE("policies decide who trains") {
   const auto decide = [](const std::string& text, BatchNormPolicy policy) {
     Graph graph = parse(text);
     canonicalize(graph, policy);
-    return std::make_pair(graph.findVariable("m1")->next != nullptr,
-                          graph.findVariable("m2")->next != nullptr);
+    return std::make_pair(graph.findVariable("m1")->next() != nullptr,
+                          graph.findVariable("m2")->next() != nullptr);
   };
   const auto both = std::make_pair(true, true);
   const auto none = std::make_pair(false, false);
@@ -149,7 +149,7 @@ TEST_CASE("statistics that are constants become variables under their names") {
   canonicalize(graph, BatchNormPolicy::kTrain);
   REQUIRE(graph.findVariable("m") != nullptr);
   CHECK(graph.findVariable("m")->role == VariableRole::kBatchNormStatistic);
-  CHECK(graph.findVariable("v")->next != nullptr);
+  CHECK(graph.findVariable("v")->next() != nullptr);
 }
 
 TEST_CASE("statistics that are computed are an error") {

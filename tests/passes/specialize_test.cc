@@ -32,8 +32,8 @@ TEST_CASE("BatchNormalization in each mode") {
   const Graph train = specialized(kBatchNorm, mode(Mode::kTrain));
   CHECK(countNodes(train, "simaqat::BatchNormTraining") == 1);
   CHECK(train.nodes().size() == 1);
-  CHECK(train.findVariable("m")->next == train.nodes().front()->output(1));
-  CHECK(train.findVariable("v")->next == train.nodes().front()->output(2));
+  CHECK(train.findVariable("m")->next() == train.nodes().front()->output(1));
+  CHECK(train.findVariable("v")->next() == train.nodes().front()->output(2));
   CHECK(linesWith(train, "unbiased").empty());
 
   Specialization unbiased = mode(Mode::kTrain);
@@ -101,10 +101,10 @@ TEST_CASE("FakeQuantize in training observes and uses what it observed") {
   const Node& quantize = producerOf(graph, "xq");
   CHECK(quantize.inputCount() == 3);
   CHECK(quantize.input(1)->producer()->opType() == "RangeToScale");
-  CHECK(graph.findVariable("lo")->next->producer()->opType() == "ObserveRange");
+  CHECK(graph.findVariable("lo")->next()->producer()->opType() == "ObserveRange");
   // What is kept for when observers are frozen.
-  CHECK(graph.findVariable("xs")->next == quantize.input(1));
-  CHECK(graph.findVariable("xz")->next == quantize.input(2));
+  CHECK(graph.findVariable("xs")->next() == quantize.input(1));
+  CHECK(graph.findVariable("xz")->next() == quantize.input(2));
   CHECK(producerOf(graph, "wq").input(1)->producer()->opType() == "WeightScale");
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("calibration observes and does not quantize") {
   CHECK(countNodes(graph, "simaqat::ObserveRange") == 1);
   CHECK(producerOf(graph, "y").input(0) == graph.findValue("x"));
   CHECK(producerOf(graph, "y").input(1) == graph.findValue("w"));
-  CHECK(graph.findVariable("lo")->next != nullptr);
+  CHECK(graph.findVariable("lo")->next() != nullptr);
 }
 
 TEST_CASE("evaluation quantizes with the range there is, and not without one") {

@@ -1,5 +1,7 @@
 #include "qat/plan/placement.h"
 
+#include <algorithm>
+
 #include "qat/base/random.h"
 #include "tests/catch.h"
 
@@ -42,6 +44,39 @@ std::vector<BufferLifetime> randomBuffers(uint64_t seed) {
     buffers.push_back(buffer);
   }
   return buffers;
+}
+
+// Each at the lowest offset, by looking at all that are placed.
+std::vector<int64_t> lowestOffsets(const std::vector<BufferLifetime>& buffers) {
+  const auto rounded = [](int64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
+  std::vector<size_t> order(buffers.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<int64_t> offsets(buffers.size(), 0);
+  for (size_t k = 0; k < order.size(); ++k) {
+    const BufferLifetime& buffer = buffers[order[k]];
+    int64_t& offset = offsets[order[k]];
+    for (size_t j = 0; j < k;) {
+      const BufferLifetime& other = buffers[order[j]];
+      const int64_t begin = offsets[order[j]], end = begin + rounded(other.bytes);
+      const bool meets = other.first <= buffer.last && buffer.first <= other.last && offset < end &&
+                         begin < offset + rounded(buffer.bytes);
+      offset = meets ? end : offset;
+      j = meets ? 0 : j + 1;
+    }
+  }
+  return offsets;
+}
+
+TEST_CASE("each buffer is at the lowest offset that is free as long as it lives") {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    INFO("seed " << seed);
+    const std::vector<BufferLifetime> buffers = randomBuffers(seed);
+    CHECK(placeBuffers(buffers, kAlignment).offsets == lowestOffsets(buffers));
+  }
 }
 
 TEST_CASE("buffers that live at one time never overlap, and the arena is close to the bound") {

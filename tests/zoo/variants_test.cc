@@ -91,7 +91,7 @@ TEST_CASE("merged initializers are separated, and each BatchNormalization has it
     int statistics = 0;
     for (const auto& variable : model.graph.variables()) {
       if (variable->role == VariableRole::kBatchNormStatistic) ++statistics;
-      CHECK((variable->role != VariableRole::kBatchNormStatistic || variable->next != nullptr));
+      CHECK((variable->role != VariableRole::kBatchNormStatistic || variable->next() != nullptr));
     }
     CHECK(statistics == 42);
     CHECK(model.graph.findVariable("11.b2.running_var") != nullptr);

@@ -147,7 +147,7 @@ class Specializer {
 
   // Two variables take these values after the step.
   void keep(size_t first_input, const std::vector<Value*>& values) {
-    for (size_t i = 0; i < 2; ++i) node_.input(first_input + i)->variable->next = values[i];
+    for (size_t i = 0; i < 2; ++i) node_.input(first_input + i)->variable->setNext(values[i]);
   }
 
   // Scale and zero point from the range as it is after this batch.
@@ -188,8 +188,8 @@ class Specializer {
     const std::vector<Value*> started =
         add("simaqat::StartScale",
             {node_.input(0), node_.input(kFakeQuantizeScale), node_.input(second)}, spec_);
-    node_.input(kFakeQuantizeScale)->variable->next = started[0];
-    node_.input(second)->variable->next = started[1];
+    node_.input(kFakeQuantizeScale)->variable->setNext(started[0]);
+    node_.input(second)->variable->setNext(started[1]);
   }
 
   // Gradient steps may take the variable below zero: its magnitude is the scale.

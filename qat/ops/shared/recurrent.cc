@@ -284,6 +284,11 @@ void evaluate(const EvalContext& c) {
   });
 }
 
+// What is differentiated is the expansion (passes/expand_recurrent.h).
+void gradient(GradientContext& c) {
+  c.node.fail("cannot be differentiated where its number of steps is not known");
+}
+
 void downgrade(PortableNode& node, int opset) {
   if (opset < 14 && node.attributes.count("layout") != 0) {
     node.fail("attribute 'layout' needs opset 14");
@@ -367,8 +372,7 @@ OpDefinition recurrentDefinition(const char* name) {
   op.make_attributes = &makeAttributes<RecurrentAttributes>;
   op.infer = infer;
   op.evaluate = evaluate;
-  // A gradient needs its expansion (passes/expand_recurrent.h).
-  op.gradient_is_error = true;
+  op.gradient = gradient;
   op.quantization.output = OutputQuantization::kComputes;
   op.downgrade = downgrade;
   return op;
