@@ -43,6 +43,9 @@ const KnownValues::Partial& KnownValues::partial(const Value* value) {
 }
 
 KnownValues::Partial KnownValues::compute(const Value& value) {
+  // Whether a single number is a parameter is decided later; here it is what the file says.
+  const bool is_number = value.variable != nullptr && value.variable->value.size() == 1;
+  if (is_number) return {value.variable->value, Tensor()};
   if (value.isConstant() || value.producer() == nullptr) return {value.constant, Tensor()};
   const Node& node = *value.producer();
   if (node.op().random || node.inputCount() == 0) return {};
