@@ -106,11 +106,13 @@ std::vector<std::string> concatsOfUnequalRanges(const Graph& graph) {
     for (const Value* part : node->inputs()) {
       const double bound = bounds.of(part);
       if (bound == 0 || bound * kMostFactor > whole) continue;
+      const Node* own = part->producer();
+      const Value* named = own != nullptr && isFakeQuantize(*own) ? own->input(kFakeQuantizeX) : part;
       lines.push_back(fmt::format(
           "{}: its part '{}' stays within {:.3g} and shares a scale for values up to {:.3g}; an "
           "override {{\"node\": \"{}\", \"activation\": {{\"quantize\": false}}}} in prepare's "
           "recipe keeps the parts apart",
-          node->describe(), part->name(), bound, whole, node->name()));
+          node->describe(), named->name(), bound, whole, node->name()));
       break;
     }
   }

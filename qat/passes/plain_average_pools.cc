@@ -22,17 +22,17 @@ std::vector<int64_t> integersOf(const AttributeMap& map, const std::string& name
 // The pads [begin ..., end ...] with which windows of the same extent cover what they cover now:
 // what no window reaches is left out, so that none more begins there.
 std::vector<int64_t> reachedPads(const Node& pool, const AttributeMap& map) {
-  const std::vector<int64_t> in = pool.input(0)->type.dims();
-  const std::vector<int64_t> out = pool.output()->type.dims();
+  const Shape& in = *pool.input(0)->type.shape;
+  const Shape& out = *pool.output()->type.shape;
   const size_t axes = in.size() - 2;
   const std::vector<int64_t> kernel = integersOf(map, "kernel_shape", axes, 1);
   const std::vector<int64_t> strides = integersOf(map, "strides", axes, 1);
   const std::vector<int64_t> dilations = integersOf(map, "dilations", axes, 1);
   std::vector<int64_t> pads = integersOf(map, "pads", 2 * axes, 0);
   for (size_t k = 0; k < axes; ++k) {
-    const int64_t padded = in[k + 2] + pads[k] + pads[k + axes];
+    const int64_t padded = in[k + 2].value + pads[k] + pads[k + axes];
     const int64_t reached =
-        (out[k + 2] - 1) * strides[k] + (kernel[k] - 1) * dilations[k] + 1;
+        (out[k + 2].value - 1) * strides[k] + (kernel[k] - 1) * dilations[k] + 1;
     const int64_t beyond = std::max<int64_t>(0, padded - reached);
     pads[k + axes] = std::max<int64_t>(0, pads[k + axes] - beyond);
   }
