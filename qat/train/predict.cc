@@ -9,6 +9,7 @@
 #include "qat/data/array_writer.h"
 #include "qat/data/batch_loader.h"
 #include "qat/data/dataset.h"
+#include "qat/passes/open_batch.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/step_graph.h"
 
@@ -46,11 +47,7 @@ class Predictor {
     graphs_.push_back(model.clone());
     if (!options.values.empty()) graphs_.push_back(withOutputs(model, options.values));
     const int64_t fixed = fixedBatch(model);
-    if (fixed > 0 && options.batch_size > 0 && options.batch_size != fixed) {
-      throw inputError("the model fixes the batch to {}, and --batch-size is {}", fixed,
-                       options.batch_size);
-    }
-    is_fixed_ = fixed > 0;
+    is_fixed_ = fixed > 0 && (options.batch_size == 0 || options.batch_size == fixed);
     batch_ = is_fixed_ ? fixed : options.batch_size > 0 ? options.batch_size : kDefaultBatch;
     data_ = Dataset::open(manifest, options.split, fieldSpecs(model.inputs));
     for (size_t i = 0; i < data_->fieldCount(); ++i) {

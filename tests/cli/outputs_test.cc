@@ -54,12 +54,12 @@ TEST_CASE("a pipe gets the whole file") {
 TEST_CASE("a full standard output is a failure of every command") {
   const Stages& s = stages();
   const std::string data = " --data " + s.manifest;
-  for (const std::string& args :
-       {"--help", "train --help", "inspect " + s.source, "inspect " + s.source + " --json",
-        "eval " + s.exported + data, "bench " + s.exported + " --batch-size 2 --steps 1",
-        "prepare " + s.source + " -o " + scratch("full.onnx"),
-        "predict " + s.exported + data + " -o /dev/stdout",
-        "export " + s.finalized + " -o /dev/stdout"}) {
+  for (const std::string& args : std::vector<std::string>{
+           "--help", "train --help", "inspect " + s.source, "inspect " + s.source + " --json",
+           "eval " + s.exported + data, "bench " + s.exported + " --batch-size 2 --steps 1",
+           "prepare " + s.source + " -o " + scratch("full.onnx"),
+           "predict " + s.exported + data + " -o /dev/stdout",
+           "export " + s.finalized + " -o /dev/stdout"}) {
     INFO(args);
     CHECK(statusOf(binary() + " " + args + " > /dev/full 2> " + scratch("full.err")) == 1);
     CHECK_THAT(bytesOf(scratch("full.err")), ContainsSubstring("cannot be written"));

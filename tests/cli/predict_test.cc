@@ -61,11 +61,12 @@ TEST_CASE("predict writes inner values, in a folder too") {
   const std::string plain = scratch("plain.npz"), folder = scratch("values/");
   const onnx::ModelProto source = load(s.source);
   const std::string inner = source.graph().node(2).output(0);
+  REQUIRE(inner == "first/relu");
   runWell({"predict", s.source, "--data", s.manifest, "-o", plain});
   runWell({"predict", s.source, "--data", s.manifest, "-o", folder, "--values", inner + ",input",
            "--batch-size", "9"});
   CHECK(readArray(folder + "logits.npy").identical(readArray(plain + "#logits")));
-  CHECK(readArray(folder + inner + ".npy").dims()[0] == 100);
+  CHECK(readArray(folder + "first%2Frelu.npy").dims()[0] == 100);
   CHECK(readArray(folder + "input.npy").dims() == std::vector<int64_t>{100, 1, 8, 8});
   const Result result = run({"predict", s.source, "--data", s.manifest, "-o", scratch("none.npz"),
                              "--values", inner + "x"});

@@ -5,6 +5,7 @@
 #include "qat/data/batch_loader.h"
 #include "qat/ops/registry.h"
 #include "qat/passes/scaffold.h"
+#include "qat/passes/open_batch.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
 #include "tests/cases/cases.h"
