@@ -129,7 +129,7 @@ TEST_CASE("the batch may be open, and lengths may come with the data") {
     input %lengths : int32[N]
     weight %w : float[1, 8, 2] = [0.1, 0.2, ...]
     weight %r : float[1, 8, 2] = [-0.3, 0.4, ...]
-    %y, %h, %c = LSTM(%x, %w, %r, , %lengths)
+    %y, %h, %c = LSTM(%x, %w, %r, _, %lengths)
     output y = %y
     output h = %h)");
   const Graph before = graph.clone();
