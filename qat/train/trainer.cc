@@ -110,7 +110,13 @@ class Trainer {
       calibrate();
       if (result_.signal == 0 && options_.correct_biases > 0) correctBiases();
     }
-    if (result_.signal == 0 && total_steps_ > step_) trainSteps(metrics);
+    if (result_.signal == 0 && total_steps_ > step_) {
+      // All that can be wrong has been found, so that an error is still one line.
+      if (options_.show_parameters) {
+        options_.show_parameters(parameterTable(*joined_, model_.constants));
+      }
+      trainSteps(metrics);
+    }
     if (result_.signal == 0) finish();
     result_.steps = step_;
     return result_;
@@ -187,9 +193,6 @@ class Trainer {
   void openData() {
     joined_ = std::make_unique<Graph>(joinForTraining());
     checkBatch();
-    if (options_.show_parameters) {
-      options_.show_parameters(parameterTable(*joined_, model_.constants));
-    }
     metric_names_ = lossNames(*joined_);
     data_ = Dataset::open(manifest_, options_.split, fieldSpecs(joined_->inputs));
     for (size_t i = 0; i < data_->fieldCount(); ++i) {

@@ -83,6 +83,8 @@ Tensor Case::value(const std::string& key) const { return readArray(expected + "
 double Case::number(const std::string& key) const { return value(key).toVector<double>()[0]; }
 
 std::string Case::loss() const {
+  const std::string own = model.substr(0, model.size() - std::string(".onnx").size()) + ".loss.onnx";
+  if (fs::exists(own)) return own;
   const json fields = json::parse(std::ifstream(manifest))["splits"]["train"]["fields"];
   return fields.contains("labels") ? "cross_entropy" : "mse";
 }

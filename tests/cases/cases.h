@@ -23,7 +23,8 @@ struct Case {
   // An array of the case's .npz.
   Tensor value(const std::string& key) const;
   double number(const std::string& key) const;
-  // "cross_entropy" where the data have labels, "mse" where they have a target.
+  // The case's own loss graph, or "cross_entropy" where the data have labels, "mse" where they have a
+  // target.
   std::string loss() const;
   // The samples that the data have.
   int64_t samples() const;

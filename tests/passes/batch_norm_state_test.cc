@@ -152,11 +152,11 @@ TEST_CASE("statistics that are constants become variables under their names") {
   CHECK(graph.findVariable("v")->next() != nullptr);
 }
 
-TEST_CASE("statistics that are computed are an error") {
+TEST_CASE("statistics that come with the data are an error") {
   Graph graph = parse(R"(
     input %x : float[N, 2, 3]
     weight %g : float[2] = [1, 1]
-    %c = Neg(%g)
+    input %c : float[2]
     %y = BatchNormalization(%x, %g, %g, %c, %g) "bn"
     output y = %y)");
   CHECK_THROWS_WITH(separateBatchNormState(graph),

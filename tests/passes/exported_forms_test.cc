@@ -262,7 +262,7 @@ TEST_CASE("Softmax over several axes is Flatten, Softmax and Reshape") {
     constant %y/shape : int64[4] = [-1, 6, 4, 4]
     %y/flatten : float[N, 96] = Flatten(%x) "y/flatten"
     %y.1 : float[N, 96] = Softmax(%y/flatten) "y"
-    %y : float[?, 6, 4, 4] = Reshape(%y.1, %y/shape) "y/reshape"
+    %y : float[N, 6, 4, 4] = Reshape(%y.1, %y/shape) "y/reshape"
     output y = %y
 )"));
   const Tensor x = randomTensor({4, 3, 2, 2}, 1);

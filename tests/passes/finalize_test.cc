@@ -309,7 +309,9 @@ TEST_CASE("the quantizer of a Concat is copied to its inputs") {
     %b = Conv(%x, %w2)
     %br = Relu(%b)
     %y = Concat(%ar, %br) {axis = 1}
-    output y = %y)");
+    %m = MaxPool(%y) {kernel_shape = [2]}
+    output y = %y
+    output m = %m)");
   CHECK(countNodes(graph, "Relu") == 0);
   CHECK(linesWith(graph, "QuantizeLinear(").find("%a/quantize :") != std::string::npos);
   const Node& concat = producerOf(graph, "y/raw");

@@ -121,7 +121,8 @@ constexpr char kConcat[] = R"(
   %a = Conv(%x, %w1)
   %b = Conv(%x, %w2)
   %c = Concat(%a, %b) {axis = 1}
-  output y = %c
+  %m = MaxPool(%c) {kernel_shape = [2]}
+  output y = %m
 )";
 
 TEST_CASE("a Concat of values made for it alone has the one quantizer") {
@@ -131,6 +132,7 @@ TEST_CASE("a Concat of values made for it alone has the one quantizer") {
     a: ; int8 per channel (axis 0)(quantized behind Concat 'c')
     b: ; int8 per channel (axis 0)(quantized behind Concat 'c')
     c: uint8 per tensor
+    m: (shares its input's)
 )"));
 }
 
@@ -140,6 +142,7 @@ TEST_CASE("otherwise each part has its own") {
     a: uint8 per tensor; int8 per channel (axis 0)
     b: uint8 per tensor; int8 per channel (axis 0)
     c: uint8 per tensor
+    m: (shares its input's)
 )");
   Graph used = parse(std::string(kConcat) + "output b = %b");
   CHECK(placement(used) == own);

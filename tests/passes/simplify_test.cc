@@ -62,8 +62,8 @@ TEST_CASE("casts to the type of a value that is not known fold") {
     %same = CastLike(%z, %x)
     output same = %same)") == unindented(R"(
     input %x : float[N, 4]
-    weight %w : float[3, 4] = [1, ...]
-    constant %bias/folded : float[3] = [0, ...]
+    weight %w : float[3, 4] = [1, 1, 1, 1, 1, 1, 1, 1, ...]
+    constant %bias/folded : float[3] = [0, 0, 0]
     constant %most/folded : float[] = [6]
     %y : float[N, 3] = Gemm(%x, %w, %bias/folded) {transB = 1} "y"
     %same : float[N, 3] = Clip(%y, _, %most/folded) "z"

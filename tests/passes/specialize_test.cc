@@ -42,8 +42,10 @@ TEST_CASE("BatchNormalization in each mode") {
 
   Specialization frozen = mode(Mode::kTrain);
   frozen.freeze_batch_norm = true;
+  Specialization calibrating = mode(Mode::kCalibrate);
+  calibrating.freeze_batch_norm = true;
   for (const Graph& graph :
-       {specialized(kBatchNorm, frozen), specialized(kBatchNorm, mode(Mode::kCalibrate))}) {
+       {specialized(kBatchNorm, frozen), specialized(kBatchNorm, calibrating)}) {
     CHECK(countNodes(graph, "BatchNormalization") == 1);
     CHECK(linesWith(graph, "training_mode").empty());
     CHECK(linesWith(graph, "next").empty());

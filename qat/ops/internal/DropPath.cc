@@ -75,6 +75,7 @@ OpDefinition defineDropPath() {
   op.infer = infer;
   op.evaluate = evaluate;
   op.gradient = gradient;
+  op.setting_inputs = {2};
   op.in_place = {{0, 0}};
   op.random = true;
   op.specialize = specialize;
