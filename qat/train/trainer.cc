@@ -112,6 +112,7 @@ class Trainer {
     }
     if (result_.signal == 0 && total_steps_ > step_) {
       // All that can be wrong has been found, so that an error is still one line.
+      sayOpenedBatch();
       if (options_.show_parameters) {
         options_.show_parameters(parameterTable(*joined_, model_.constants));
       }
@@ -169,14 +170,17 @@ class Trainer {
     return graph;
   }
 
-  // A batch that the model's file fixes is open to a step where no node fixes it (bindInputs); in
-  // the loss's file a number may stand for it as well.
-  void checkBatch() const {
+  void sayOpenedBatch() const {
     const int64_t fixed = fixedBatch(model_.graph);
     if (fixed > 0 && fixed != options_.batch_size) {
       logInfo("{} was exported with a batch of {}; a step takes {} samples", options_.model, fixed,
               options_.batch_size);
     }
+  }
+
+  // A batch that the model's file fixes is open to a step where no node fixes it (bindInputs); in
+  // the loss's file a number may stand for it as well.
+  void checkBatch() const {
     for (const Value* input : joined_->inputs) {
       const bool is_models =
           std::any_of(model_.graph.inputs.begin(), model_.graph.inputs.end(),

@@ -83,19 +83,19 @@ TEST_CASE("a label out of range names its node and itself") {
 
 TEST_CASE("numbers that are not finite, and labels that are no classes, are named") {
   const Stages& s = stages();
-  std::vector<float> images(12 * 64, 0.5f);
+  std::vector<float> images(16 * 64, 0.5f);
   images[7 * 64 + 5] = -INFINITY;
-  saveText(npy(images, {12, 1, 8, 8}), scratch("stages/infinite.npy"));
+  saveText(npy(images, {16, 1, 8, 8}), scratch("stages/infinite.npy"));
   images[7 * 64 + 5] = 0;
-  saveText(npy(images, {12, 1, 8, 8}), scratch("stages/finite.npy"));
-  std::vector<uint8_t> labels(12, 3);
-  saveText(idx(labels, {12}), scratch("stages/right-labels"));
+  saveText(npy(images, {16, 1, 8, 8}), scratch("stages/finite.npy"));
+  std::vector<uint8_t> labels(16, 3);
+  saveText(idx(labels, {16}), scratch("stages/right-labels"));
   labels[9] = 4;
-  saveText(idx(labels, {12}), scratch("stages/wrong-labels"));
+  saveText(idx(labels, {16}), scratch("stages/wrong-labels"));
   const Args batch = {"--batch-size", "4"};
   const auto refused = [&](const std::string& manifest, const std::vector<std::string>& words) {
     for (const Args& more : {Args{}, Args{"--calibrate", "1"}}) {
-      expectBadInput(trainArgs(s.prepared, manifest) + batch + more, words);
+      expectBadInput(trainArgs(s.prepared, manifest) + more, words);
     }
     expectBadInput({"eval", s.exported, "--loss", "cross_entropy", "--data", manifest, "--split",
                     "train"}, words);
@@ -106,7 +106,7 @@ TEST_CASE("numbers that are not finite, and labels that are no classes, are name
           {"'input'", "infinite.npy", "sample 7", "-inf"});
   const std::string wrong = manifestWith("wrong.json", "finite.npy", "wrong-labels");
   refused(wrong, {"'labels'", "wrong-labels", "sample 9", "has 4", "0 to 3"});
-  runWell(trainArgs(s.prepared, manifestWith("right.json", "finite.npy", "right-labels")) + batch);
+  runWell(trainArgs(s.prepared, manifestWith("right.json", "finite.npy", "right-labels")));
 
   // A loss by ONNX graph that ignores the label takes it.
   for (const bool ignores : {false, true}) {

@@ -177,7 +177,11 @@ TEST_CASE("a batch that the file alone fixes is open to any other") {
       runWell({"train", prepared, "--loss", "cross_entropy", "--data", s.manifest, "-o", trained,
                "--epochs", "6", "--batch-size", "16", "--lr", "0.05"});
   CHECK_THAT(result.err, Catch::Matchers::ContainsSubstring("exported with a batch of 1"));
-  CHECK((weightsOf(trained) == weightsOf(s.trained)));
+  const auto weights = weightsOf(trained);
+  for (const auto& [name, bytes] : weightsOf(s.trained)) {
+    INFO(name);
+    CHECK((weights.count(name) == 1 && weights.at(name) == bytes));
+  }
   CHECK(load(trained).graph().input(0).type().tensor_type().shape().dim(0).dim_value() == 1);
   CHECK(eval(trained, {"--batch-size", "16"}) == eval(s.trained, {"--batch-size", "16"}));
 }

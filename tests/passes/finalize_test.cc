@@ -309,7 +309,7 @@ TEST_CASE("the quantizer of a Concat is copied to its inputs") {
     %b = Conv(%x, %w2)
     %br = Relu(%b)
     %y = Concat(%ar, %br) {axis = 1}
-    %m = MaxPool(%y) {kernel_shape = [2]}
+    %m = Sigmoid(%y)
     output y = %y
     output m = %m)");
   CHECK(countNodes(graph, "Relu") == 0);
@@ -338,6 +338,10 @@ TEST_CASE("a float value that several Concats take is quantized for each by itse
     %y = Concat(%a, %b) {axis = 1}
     %z = Concat(%a, %c) {axis = 1}
     %u = Abs(%a)
+    %ys = Sigmoid(%y)
+    %zs = Sigmoid(%z)
+    output ys = %ys
+    output zs = %zs
     output y = %y
     output z = %z
     output u = %u)",

@@ -121,7 +121,7 @@ constexpr char kConcat[] = R"(
   %a = Conv(%x, %w1)
   %b = Conv(%x, %w2)
   %c = Concat(%a, %b) {axis = 1}
-  %m = MaxPool(%c) {kernel_shape = [2]}
+  %m = Sigmoid(%c)
   output y = %m
 )";
 
@@ -132,7 +132,7 @@ TEST_CASE("a Concat of values made for it alone has the one quantizer") {
     a: ; int8 per channel (axis 0)(quantized behind Concat 'c')
     b: ; int8 per channel (axis 0)(quantized behind Concat 'c')
     c: uint8 per tensor
-    m: (shares its input's)
+    m: uint8 per tensor
 )"));
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("otherwise each part has its own") {
     a: uint8 per tensor; int8 per channel (axis 0)
     b: uint8 per tensor; int8 per channel (axis 0)
     c: uint8 per tensor
-    m: (shares its input's)
+    m: uint8 per tensor
 )");
   Graph used = parse(std::string(kConcat) + "output b = %b");
   CHECK(placement(used) == own);
@@ -234,7 +234,8 @@ TEST_CASE("an input of a Concat that is quantized otherwise has a quantizer of i
     %a = Conv(%x, %w)
     %b = Conv(%x, %w)
     %y = Concat(%a, %b) {axis = 1}
-    output y = %y)";
+    %s = Sigmoid(%y)
+    output s = %s)";
   Graph same = parse(text);
   CHECK_THAT(placement(same), ContainsSubstring("(quantized behind Concat 'y')"));
   ScaffoldOptions options;
