@@ -534,7 +534,7 @@ TEST_CASE("the parts of a Concat that is an output keep their own scales") {
                  ContainsSubstring("t: (its input is float)"));
   // Not where an integer kernel takes it, nor where an override wants it quantized.
   Graph used = parse(std::string(kBoxesAndScores) + "%y = Relu(%t)\noutput y = %y\noutput all = %all");
-  CHECK_THAT(placement(used), ContainsSubstring("box: (quantized behind Concat 'all')"));
+  CHECK_THAT(placement(used), ContainsSubstring("box: ; int8 per channel (axis 1)(quantized behind Concat 'all')"));
   ScaffoldOptions options;
   options.overrides.push_back(quantized("Concat", "", true));
   Graph wanted = parse(std::string(kBoxesAndScores) + "output t = %t");
