@@ -12,10 +12,12 @@ void matMulsToGemms(Graph& graph);
 // ReduceMean over all spatial axes becomes GlobalAveragePool (and Flatten, where the axes go).
 void meansToPools(Graph& graph);
 
-// AveragePool with ceil_mode that counts padding is written so that it has none to count: by an
-// explicit Pad, or without, where it pads nothing. ONNX Runtime's integer kernel divides the windows
-// that ceil_mode cuts off by another count. Where the extents are not known it stays.
-void plainAveragePools(Graph& graph);
+// MaxPool and AveragePool with ceil_mode are written with padding at the end in its place, and
+// padding that counts as an explicit Pad; where extents are not known they stay. ONNX Runtime's
+// integer kernel divides windows that ceil_mode cuts off by another count, and where the last window
+// would begin beyond the input, its shape inference and its kernels differ by one row. auto_pad
+// becomes pads, since ONNX Runtime's AveragePool fails where the kernel is less than the stride.
+void plainPools(Graph& graph);
 
 // Sum becomes a chain of Adds.
 void sumsToAdds(Graph& graph);

@@ -626,7 +626,7 @@ std::vector<PlacementEntry> scaffold(Graph& graph, const ScaffoldOptions& option
   QuantizerPolicy policy(options, graph);
   runPass(graph, "matmuls-to-gemms", matMulsToGemms);
   runPass(graph, "means-to-pools", meansToPools);
-  runPass(graph, "plain-average-pools", plainAveragePools);
+  runPass(graph, "plain-pools", plainPools);
   runPass(graph, "sums-to-adds", sumsToAdds);
   if (!options.integer_biases) graph.metadata[kFloatBiasesKey] = "yes";
   return Scaffolder(graph, options, policy).run();

@@ -136,28 +136,31 @@ ResizeMatrices::ResizeMatrices(const Node& node, const ResizeAttributes& attribu
   }
 }
 
-double ResizeMatrices::source(const ResizeAxis& axis, int64_t j) const {
-  const auto x = static_cast<double>(j);
-  const auto in = static_cast<double>(axis.in);
-  const auto out = static_cast<double>(axis.out);
-  const double half_pixel = (x + 0.5) / axis.scale - 0.5;
+template <class T>
+T ResizeMatrices::source(const ResizeAxis& axis, int64_t j) const {
+  const auto x = static_cast<T>(j);
+  const auto in = static_cast<T>(axis.in);
+  const auto out = static_cast<T>(axis.out);
+  const auto scale = static_cast<T>(axis.scale);
+  const auto half = static_cast<T>(0.5);
+  const T half_pixel = (x + half) / scale - half;
   switch (coordinates_) {
     case Coordinates::kHalfPixel:
       return half_pixel;
     case Coordinates::kHalfPixelSymmetric:
-      return half_pixel + in / 2 * (1 - out / (axis.scale * in));
+      return half_pixel + in / 2 * (1 - out / (scale * in));
     case Coordinates::kPytorchHalfPixel:
       return axis.out > 1 ? half_pixel : 0;
     case Coordinates::kAlignCorners:
       return axis.out > 1 ? x * (in - 1) / (out - 1) : 0;
     case Coordinates::kAsymmetric:
-      return x / axis.scale;
+      return x / scale;
     case Coordinates::kTfHalfPixelForNn:
-      return (x + 0.5) / axis.scale;
+      return (x + half) / scale;
     case Coordinates::kCrop: {
-      const double size = axis.roi_end - axis.roi_begin;
-      return axis.out > 1 ? (axis.roi_begin + x * size / (out - 1)) * (in - 1)
-                          : 0.5 * (axis.roi_begin + axis.roi_end) * (in - 1);
+      const auto begin = static_cast<T>(axis.roi_begin), end = static_cast<T>(axis.roi_end);
+      return axis.out > 1 ? begin * (in - 1) + x * (end - begin) * (in - 1) / (out - 1)
+                          : half * (begin + end) * (in - 1);
     }
   }
   return 0;
@@ -165,7 +168,7 @@ double ResizeMatrices::source(const ResizeAxis& axis, int64_t j) const {
 
 bool ResizeMatrices::outside(size_t i, int64_t j) const {
   if (coordinates_ != Coordinates::kCrop) return false;
-  const double at = source(axes_[i], j);
+  const auto at = source<double>(axes_[i], j);
   return at < 0 || at > static_cast<double>(axes_[i].in - 1);
 }
 
@@ -193,23 +196,26 @@ int64_t ResizeMatrices::taps(const ResizeAxis& axis) const {
   return attributes_.mode == "nearest" ? 1 : 2 - 2 * firstTap(axis);
 }
 
-int64_t ResizeMatrices::nearest(double at) const {
+int64_t ResizeMatrices::nearest(float at) const {
   const std::string& mode = attributes_.nearest_mode;
-  const double rounded = mode == "floor"                ? std::floor(at)
-                         : mode == "ceil"               ? std::ceil(at)
-                         : mode == "round_prefer_floor" ? std::ceil(at - 0.5)
-                                                        : std::floor(at + 0.5);
+  const float rounded = mode == "floor"                ? std::floor(at)
+                        : mode == "ceil"               ? std::ceil(at)
+                        : mode == "round_prefer_floor" ? std::ceil(at - 0.5f)
+                                                       : std::floor(at + 0.5f);
   return static_cast<int64_t>(rounded);
 }
 
-void ResizeMatrices::fillNearest(const ResizeAxis& axis, double at, int64_t* index,
+// In float, as ONNX Runtime does: where the coordinate is between two elements, or is one, its
+// rounding decides which is taken.
+void ResizeMatrices::fillNearest(const ResizeAxis& axis, int64_t j, int64_t* index,
                                  double* weight) const {
-  *index = std::clamp<int64_t>(nearest(at), 0, axis.in - 1);
+  *index = std::clamp<int64_t>(nearest(source<float>(axis, j)), 0, axis.in - 1);
   *weight = 1;
 }
 
-void ResizeMatrices::fillFiltered(const ResizeAxis& axis, double at, int64_t* index,
+void ResizeMatrices::fillFiltered(const ResizeAxis& axis, int64_t j, int64_t* index,
                                   double* weight) const {
+  const auto at = source<double>(axis, j);
   const double base = std::floor(at);
   const int64_t first = firstTap(axis);
   const int64_t count = taps(axis);
@@ -232,11 +238,10 @@ ResizeMatrices::Matrix ResizeMatrices::fill(size_t i, std::byte* memory) const {
   int64_t* index = reinterpret_cast<int64_t*>(memory);
   double* weight = reinterpret_cast<double*>(index + axis.out * count);
   for (int64_t j = 0; j < axis.out; ++j) {
-    const double at = source(axis, j);
     if (attributes_.mode == "nearest") {
-      fillNearest(axis, at, index + j, weight + j);
+      fillNearest(axis, j, index + j, weight + j);
     } else {
-      fillFiltered(axis, at, index + j * count, weight + j * count);
+      fillFiltered(axis, j, index + j * count, weight + j * count);
     }
     if (outside(i, j)) std::fill_n(weight + j * count, count, 0.0);
   }

@@ -95,14 +95,15 @@ class ResizeMatrices {
     kTfHalfPixelForNn,
     kCrop
   };
-  double source(const ResizeAxis& axis, int64_t j) const;
+  template <class T>
+  T source(const ResizeAxis& axis, int64_t j) const;
   double filter(double distance) const;
   double filterScale(const ResizeAxis& axis) const;
   int64_t firstTap(const ResizeAxis& axis) const;
   int64_t taps(const ResizeAxis& axis) const;
-  int64_t nearest(double at) const;
-  void fillNearest(const ResizeAxis& axis, double at, int64_t* index, double* weight) const;
-  void fillFiltered(const ResizeAxis& axis, double at, int64_t* index, double* weight) const;
+  int64_t nearest(float at) const;
+  void fillNearest(const ResizeAxis& axis, int64_t j, int64_t* index, double* weight) const;
+  void fillFiltered(const ResizeAxis& axis, int64_t j, int64_t* index, double* weight) const;
 
   const ResizeAttributes& attributes_;
   Coordinates coordinates_;
