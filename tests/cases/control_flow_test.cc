@@ -11,11 +11,7 @@ TEST_CASE("sequences, loops and conditions that follow from shapes") {
     const Case c(folder);
     onEveryIsa([&] {
       checkStep(c);
-      // The flow of adaptive_pool_loop needs constants to stay constants in simaqat's files.
-      if (std::string(folder) == "adaptive_pool_loop") return;
-      FlowOptions options;
-      options.export_file = {"--opset", "18"};
-      checkFlow(c, 0.3, options);
+      checkFlow(c, 0.3, {});
     });
   }
 }

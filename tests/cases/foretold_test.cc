@@ -80,21 +80,11 @@ TEST_CASE("what prepare foretells of the zoo and the cases comes") {
   std::vector<std::string> models = modelsIn("zoo");
   const std::vector<std::string> cases = modelsIn("cases");
   models.insert(models.end(), cases.begin(), cases.end());
-  int checked = 0;
   for (const std::string& path : models) {
     INFO(path);
-    std::optional<Outcome> outcome;
-    try {
-      outcome = ship(loadModel(path).graph, {});
-    } catch (const Error& error) {
-      // What the program refuses with a reason is another test's.
-      WARN(path << ": " << error.what());
-      continue;
-    }
-    check(*outcome);
-    ++checked;
+    check(ship(loadModel(path).graph, {}));
   }
-  CHECK(checked > 50);
+  CHECK(models.size() > 50);
 }
 
 TEST_CASE("what prepare foretells with a recipe comes") {
