@@ -59,6 +59,7 @@ void verifyNode(const Node& node, Uses& uses, const std::unordered_set<const Val
 
 void verify(const Graph& graph, const std::string& after) {
   std::unordered_set<const Value*> defined;
+  defined.reserve(graph.values().size());
   for (const auto& value : graph.values()) {
     if (value->producer() == nullptr) {
       const bool is_input =
