@@ -108,17 +108,17 @@ Node* withoutCountedPads(Graph& graph, Node* pool, AttributeMap& map) {
   return replacePool(graph, pool, x, map);
 }
 
-// ceil_mode as padding at the end, except where ONNX forbids so much of it.
-void withoutCeilMode(Graph& graph, Node* pool, AttributeMap& map) {
-  const size_t axes = pool->input(0)->type.shape->size() - 2;
+// These pads in place of ceil_mode and auto_pad, except where a pad is not less than the kernel, as
+// dilations can make it: ONNX Runtime refuses that.
+void setPads(Graph& graph, Node* pool, AttributeMap& map, const std::vector<int64_t>& pads) {
+  const size_t axes = pads.size() / 2;
   const std::vector<int64_t> kernel = integersOf(map, "kernel_shape", axes, 1);
-  const std::vector<int64_t> pads = reachedPads(*pool, map);
-  for (size_t k = 0; k < axes; ++k) {
-    if (pads[k + axes] >= kernel[k]) return;
+  for (size_t i = 0; i < pads.size(); ++i) {
+    if (pads[i] >= kernel[i % axes]) return;
   }
   map["pads"] = pads;
   map.erase("auto_pad");
-  map["ceil_mode"] = int64_t{0};
+  map.erase("ceil_mode");
   replacePool(graph, pool, pool->input(0), map);
 }
 
@@ -129,17 +129,14 @@ void makePlain(Graph& graph, Node* pool) {
   if (pool->outputs().size() > 1) return;
   if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") {
     if (!extentsAreKnown(*pool)) return;
-    map["pads"] = samePads(*pool, map, auto_pad == "SAME_UPPER");
-    map.erase("auto_pad");
-    map.erase("ceil_mode");
-    replacePool(graph, pool, pool->input(0), map);
+    setPads(graph, pool, map, samePads(*pool, map, auto_pad == "SAME_UPPER"));
     return;
   }
   if (integerOf(map, "ceil_mode") == 0) return;
   if (auto_pad == "VALID") map.erase("pads");
   if (integerOf(map, "count_include_pad") != 0) pool = withoutCountedPads(graph, pool, map);
   if (integerOf(map, "count_include_pad") == 0 && extentsAreKnown(*pool)) {
-    withoutCeilMode(graph, pool, map);
+    setPads(graph, pool, map, reachedPads(*pool, map));
   }
 }
 
