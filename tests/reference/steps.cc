@@ -43,19 +43,47 @@ double distance(const Step& a, const Step& b) {
   return std::sqrt(sum);
 }
 
+// Down, as it is, or up.
+int drawnStep(const RandomStream& random, int64_t i) {
+  return static_cast<int>(random.below(static_cast<uint64_t>(i), 3)) - 1;
+}
+
 // The next float up or down, or as it is, of each number that no quantizer takes: of biases, gamma
 // and beta.
-Graph rounded(const Graph& graph, uint64_t seed) {
-  Graph copy = graph.clone();
-  for (const auto& variable : copy.variables()) {
+void roundParameters(Graph& graph, uint64_t seed) {
+  for (const auto& variable : graph.variables()) {
     if (variable->role != VariableRole::kWeight || variable->value.dims().size() != 1) continue;
     const RandomStream random(seed, randomPurpose(variable->name), 0);
     float* data = variable->value.mutableData<float>();
     for (int64_t i = 0; i < variable->value.size(); ++i) {
-      const uint32_t draw = random.below(static_cast<uint64_t>(i), 3);
-      if (draw != 1) data[i] = std::nextafter(data[i], draw == 0 ? -INFINITY : INFINITY);
+      const int step = drawnStep(random, i);
+      if (step != 0) data[i] = std::nextafter(data[i], step < 0 ? -INFINITY : INFINITY);
     }
   }
+}
+
+// The same for what BatchNormalization and Softmax take, which make more of its rounding: the one
+// divides by a deviation, which is small where a channel's values are few and lie close together,
+// the other takes the exponential.
+void roundNormalized(Graph& graph, uint64_t seed) {
+  for (Node* node : graph.nodeSequence()) {
+    const std::string op = node->op().qualifiedName();
+    if (op != "BatchNormalization" && op != "Softmax") continue;
+    Value* x = node->input(0);
+    Tensor factors(ElementType::kFloat, x->type.dims());
+    const RandomStream random(seed, randomPurpose(node->name()), 0);
+    for (int64_t i = 0; i < factors.size(); ++i) {
+      factors.mutableData<float>()[i] = std::nextafter(1.0f, static_cast<float>(1 + drawnStep(random, i)));
+    }
+    Value* factor = graph.addConstant(x->name() + "/rounding", std::move(factors));
+    node->setInput(0, graph.add("Mul", x->name() + "/rounded", {x, factor}, nullptr, node));
+  }
+}
+
+Graph rounded(const Graph& graph, uint64_t seed) {
+  Graph copy = graph.clone();
+  roundParameters(copy, seed);
+  roundNormalized(copy, seed);
   return copy;
 }
 

@@ -40,8 +40,8 @@ void makeDyadic(Graph& model);
 struct Comparison {
   double loss = 0, loss_error = 0;
   double norm = 0, gradient_error = 0;
-  // What rounding does to the reference itself: the most that it moves by when each bias, gamma and
-  // beta is the next float, in three draws.
+  // What rounding does to the reference itself: the most that it moves by when each bias, gamma,
+  // beta and input of BatchNormalization and Softmax is the next float, in three draws.
   double loss_moves = 0, gradient_moves = 0;
 
   // Of the reference.
