@@ -36,7 +36,7 @@ void logSoftmax(const float* x, int64_t outer, int64_t classes, int64_t inner, f
     if (inner == 1) {
       const ConstRow in(x + offset, classes);
       const float largest = in.maxCoeff();
-      Row(y + offset, classes) = in - (largest + std::log((in - largest).exp().sum()));
+      Row(y + offset, classes) = in - largest - std::log((in - largest).exp().sum());
       return;
     }
     Running largest = ConstRow(x + offset, positions);
@@ -47,10 +47,11 @@ void logSoftmax(const float* x, int64_t outer, int64_t classes, int64_t inner, f
     for (int64_t c = 0; c < classes; ++c) {
       sum += (ConstRow(x + offset + c * inner, positions) - largest).exp();
     }
-    largest += sum.log();
+    sum = sum.log();
     for (int64_t c = 0; c < classes; ++c) {
+      // Not minus the sum of both, which has the rounding of the largest score.
       Row(y + offset + c * inner, positions) =
-          ConstRow(x + offset + c * inner, positions) - largest;
+          ConstRow(x + offset + c * inner, positions) - largest - sum;
     }
   });
 }

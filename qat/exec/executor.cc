@@ -33,11 +33,15 @@ EvalFunction functionFor(const Node& node, Execution execution) {
 
 }  // namespace
 
-Executor::Executor(Graph graph, ThreadPool& pool, Execution execution)
+Plan planFor(const Graph& graph, int threads, Execution execution) {
+  return makePlan(graph, threads, execution == Execution::kFast);
+}
+
+Executor::Executor(Graph graph, ThreadPool& pool, Execution execution, std::optional<Plan> plan)
     : graph_(std::move(graph)),
       pool_(pool),
       execution_(execution),
-      plan_(makePlan(graph_, pool.threads(), execution == Execution::kFast)),
+      plan_(plan ? std::move(*plan) : planFor(graph_, pool.threads(), execution)),
       arena_(ElementType::kUint8, {plan_.arena_bytes}),
       is_poisoned_(poisonWanted()) {
   for (const auto& variable : graph_.variables()) {

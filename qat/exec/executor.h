@@ -19,12 +19,17 @@ namespace simaqat {
 // (OpDefinition::evaluate), never in place.
 enum class Execution { kFast, kReference };
 
+// The plan of a graph that runs that way: the reference overwrites no value.
+Plan planFor(const Graph& graph, int threads, Execution execution);
+
 // Owns a graph of static types, its plan, an arena and the variables' present values, which are
 // moved out of the graph. A step is `compute`, which changes no variable, and `commit`, which gives
 // variables their next values. After construction nothing is allocated.
 class Executor {
  public:
-  Executor(Graph graph, ThreadPool& pool, Execution execution = Execution::kFast);
+  // With the plan of the graph where it is made already.
+  Executor(Graph graph, ThreadPool& pool, Execution execution = Execution::kFast,
+           std::optional<Plan> plan = {});
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 

@@ -81,6 +81,7 @@ void Graph::forgetName(const std::string& name) {
 Value* Graph::addValue(const std::string& name) {
   values_.push_back(std::make_unique<Value>());
   Value* value = values_.back().get();
+  value->id_ = next_value_id_++;
   value->name_ = uniqueName(name);
   names_[value->name_] = value;
   return value;

@@ -63,6 +63,8 @@ struct Use {
 class Value {
  public:
   const std::string& name() const { return name_; }
+  // Its own in its graph, less than Graph::valueIds(): the index for tables of values.
+  size_t id() const { return id_; }
   TensorType type;
   // Set where the value is known when compiling: an initializer that is no variable, or folded.
   Tensor constant;
@@ -81,6 +83,7 @@ class Value {
   friend class Node;
   friend struct Variable;
   std::string name_;
+  size_t id_ = 0;
   Node* producer_ = nullptr;
   size_t output_index_ = 0;
   std::vector<Use> uses_;
@@ -214,6 +217,7 @@ class Graph {
   const std::vector<std::unique_ptr<Variable>>& variables() const { return variables_; }
   const std::vector<std::unique_ptr<Quantizer>>& quantizers() const { return quantizers_; }
   const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
+  size_t valueIds() const { return next_value_id_; }
   // Drops values that nothing defines or uses, variables that nothing reads or writes, and unused
   // quantizers.
   void dropUnused();
@@ -236,6 +240,7 @@ class Graph {
   const OpRegistry* registry_;
   NodeList nodes_;
   std::vector<std::unique_ptr<Value>> values_;
+  size_t next_value_id_ = 0;
   std::vector<std::unique_ptr<Variable>> variables_;
   std::vector<std::unique_ptr<Quantizer>> quantizers_;
   std::unordered_map<std::string, Value*> names_;

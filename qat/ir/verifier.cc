@@ -31,8 +31,14 @@ class Uses {
   std::unordered_map<const Value*, std::set<std::pair<const Node*, size_t>>> many_;
 };
 
-void verifyNode(const Node& node, Uses& uses, const std::unordered_set<const Value*>& defined,
-                const std::string& after) {
+// The values that are defined so far, each at its id; null at those of others.
+using Defined = std::vector<const Value*>;
+
+bool isDefined(const Value* value, const Defined& defined) {
+  return value->id() < defined.size() && defined[value->id()] == value;
+}
+
+void verifyNode(const Node& node, Uses& uses, const Defined& defined, const std::string& after) {
   const OpDefinition& op = node.op();
   SIMAQAT_CHECK(node.inputCount() >= op.min_inputs && node.inputCount() <= op.max_inputs,
                 "after {}: {} has {} inputs", after, node.describe(), node.inputCount());
@@ -44,7 +50,7 @@ void verifyNode(const Node& node, Uses& uses, const std::unordered_set<const Val
       SIMAQAT_CHECK(i >= op.min_inputs, "after {}: {} lacks input {}", after, node.describe(), i);
       continue;
     }
-    SIMAQAT_CHECK(defined.count(input) != 0, "after {}: {} uses '{}' before it is defined", after,
+    SIMAQAT_CHECK(isDefined(input, defined), "after {}: {} uses '{}' before it is defined", after,
                   node.describe(), input->name());
     SIMAQAT_CHECK(uses.known(input, &node, i), "after {}: '{}' does not know its use by {}", after,
                   input->name(), node.describe());
@@ -58,26 +64,23 @@ void verifyNode(const Node& node, Uses& uses, const std::unordered_set<const Val
 }  // namespace
 
 void verify(const Graph& graph, const std::string& after) {
-  std::unordered_set<const Value*> defined;
-  defined.reserve(graph.values().size());
+  Defined defined(graph.valueIds());
   for (const auto& value : graph.values()) {
     if (value->producer() == nullptr) {
       const bool is_input =
           std::find(graph.inputs.begin(), graph.inputs.end(), value.get()) != graph.inputs.end();
       if (is_input || value->isConstant() || value->variable != nullptr) {
-        defined.insert(value.get());
+        defined[value->id()] = value.get();
       }
     }
-    SIMAQAT_CHECK(graph.findValue(value->name()) == value.get(), "after {}: name '{}'", after,
-                  value->name());
   }
   Uses uses;
   for (const auto& node : graph.nodes()) {
     verifyNode(*node, uses, defined, after);
-    for (const Value* output : node->outputs()) defined.insert(output);
+    for (const Value* output : node->outputs()) defined[output->id()] = output;
   }
   for (const GraphOutput& output : graph.outputs) {
-    SIMAQAT_CHECK(output.value != nullptr && defined.count(output.value) != 0,
+    SIMAQAT_CHECK(output.value != nullptr && isDefined(output.value, defined),
                   "after {}: graph output '{}' is not defined", after, output.name);
   }
   for (const auto& variable : graph.variables()) {
@@ -85,7 +88,7 @@ void verify(const Graph& graph, const std::string& after) {
                   variable->name);
     if (variable->next() == nullptr) continue;
     const TensorType& type = variable->next()->type;
-    SIMAQAT_CHECK(defined.count(variable->next()) != 0 &&
+    SIMAQAT_CHECK(isDefined(variable->next(), defined) &&
                       type.element == variable->source->type.element &&
                       (!type.isStatic() || type == variable->source->type),
                   "after {}: next value of '{}'", after, variable->name);

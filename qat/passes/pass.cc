@@ -33,7 +33,6 @@ void checkDumpAfter() {
 }
 
 void runPass(Graph& graph, const std::string& name, const std::function<void(Graph&)>& pass) {
-  verify(graph, "what comes before " + name);
   pass(graph);
   verify(graph, name);
   passesRun().insert(name);

@@ -100,6 +100,7 @@ struct Evaluator::Impl {
   // One plan for each batch size; the loss' are kept, the model's change with its variables.
   std::map<int64_t, std::unique_ptr<Executor>> loss_executors;
 
+  void requireIndices(const Graph& model) const;
 
   Executor& lossExecutor(int64_t samples, const Executor& model) {
     std::unique_ptr<Executor>& executor = loss_executors[samples];
@@ -148,6 +149,22 @@ struct Evaluator::Impl {
     }
   }
 };
+
+// What the loss and the model take, and the classes that top1 compares.
+void Evaluator::Impl::requireIndices(const Graph& model) const {
+  auto ranges = loss == nullptr
+                    ? indexRanges(model, options.batch_size, sample_dims)
+                    : indexRanges(joinLoss(model, loss->graph, sources), options.batch_size,
+                                  sample_dims);
+  if (labels) {
+    std::vector<IndexRange>& of_labels = ranges[data->fieldName(*labels)];
+    const Dim& classes = (*model.outputs.front().value->type.shape)[1];
+    if (of_labels.empty() && classes.known()) {
+      of_labels.push_back({0, classes.value - 1, std::nullopt, true, "top1"});
+    }
+  }
+  simaqat::requireIndices(ranges, *data);
+}
 
 Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std::string>& binds,
                      const Manifest& manifest, const EvalOptions& options, ThreadPool& pool)
@@ -205,10 +222,7 @@ Evaluator::Evaluator(const Graph& model, const Loss* loss, const std::vector<std
     const bool is_class = i >= model.inputs.size() && isIntegerClass(*self.data, i);
     if (classifies && is_class && options.top1) self.labels = i;
   }
-  if (loss != nullptr) {
-    const Graph joined = joinLoss(model, loss->graph, self.sources);
-    requireIndices(indexRanges(joined, self.options.batch_size, self.sample_dims), *self.data);
-  }
+  self.requireIndices(model);
 }
 
 Evaluator::~Evaluator() = default;

@@ -4,6 +4,7 @@
 
 #include "qat/ops/shared/cross_entropy.h"
 #include "qat/ops/shared/gather.h"
+#include "qat/ops/shared/gather_nd.h"
 #include "qat/passes/simplify.h"
 #include "qat/train/step_graph.h"
 
@@ -12,6 +13,16 @@ namespace {
 
 bool isInteger(const TensorType& type) {
   return type.element == ElementType::kInt64 || type.element == ElementType::kInt32;
+}
+
+// GatherND's and ScatterND's last dimension of indices goes through the data's axes from
+// `batch_dims` on. Where those differ in size, what all of them allow is no requirement.
+IndexRange tupleRange(const Node& node, size_t batch_dims) {
+  const std::vector<int64_t> data = node.input(0)->type.dims();
+  const std::vector<int64_t> indices = node.input(1)->type.dims();
+  const auto first = data.begin() + static_cast<int64_t>(batch_dims);
+  const auto [least, most] = std::minmax_element(first, first + indices.back());
+  return {-*least, *least - 1, std::nullopt, *least == *most, node.describe()};
 }
 
 // What input `index` of the node may be, where it is one of labels or indices.
@@ -31,6 +42,12 @@ std::optional<IndexRange> rangeOf(const Node& node, size_t index) {
     const int64_t axis = normalizeAxis(node, node.attributes<ops::AxisAttributes>().axis,
                                        static_cast<int64_t>(dims.size()));
     return upTo(dims[static_cast<size_t>(axis)], true);
+  }
+  if ((op == "GatherND" || op == "ScatterND") && index == 1) {
+    const bool gathers = op == "GatherND";
+    const int64_t batch_dims =
+        gathers ? node.attributes<ops::GatherNdAttributes>().batch_dims : 0;
+    return tupleRange(node, static_cast<size_t>(batch_dims));
   }
   if (op == "OneHot" && index == 0 && node.input(0)->type.size() > 0) {
     return upTo(node.output()->type.size() / node.input(0)->type.size(), false);

@@ -160,7 +160,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOption
 
 std::string StepMemory::toString() const {
   std::string text = fmt::format("{} planned for values, {} for weights and state",
-                                 readableBytes(values), readableBytes(state));
+                                 readableBytes(plan.arena_bytes), readableBytes(state));
   if (recomputed.nodes > 0) {
     text += fmt::format("; {} nodes run twice, {:.1f}% more operations", recomputed.nodes,
                         100 * recomputed.operations / recomputed.all_operations);
@@ -168,7 +168,7 @@ std::string StepMemory::toString() const {
   return text;
 }
 
-StepMemory fitMemory(Graph& step, int64_t limit, int threads) {
+StepMemory fitMemory(Graph& step, int64_t limit, int threads, Execution execution) {
   StepMemory memory;
   for (const auto& variable : step.variables()) {
     memory.state += static_cast<int64_t>(variable->value.bytes());
@@ -183,7 +183,7 @@ StepMemory fitMemory(Graph& step, int64_t limit, int threads) {
                                             limit, memory.state, error.what()));
     }
   }
-  memory.values = makePlan(step, threads).arena_bytes;
+  memory.plan = planFor(step, threads, execution);
   return memory;
 }
 

@@ -37,14 +37,15 @@ Graph buildTrainingStep(Graph joined, const StepMode& mode,
 // What a step takes: variables' values, and what is planned for everything else.
 struct StepMemory {
   int64_t state = 0;
-  int64_t values = 0;
+  Plan plan;
   Recomputation recomputed;
 
   // "76.0 MiB planned for values, 5.1 MiB for weights and state", and what is computed again.
   std::string toString() const;
 };
 // Recomputes until both take no more than `limit` bytes (qat/plan/recompute.h); 0: none.
-StepMemory fitMemory(Graph& step, int64_t limit, int threads);
+StepMemory fitMemory(Graph& step, int64_t limit, int threads,
+                     Execution execution = Execution::kFast);
 
 // The model alone in another mode. With `batch_statistics` BatchNormalizations that train normalize
 // by the batch in calibration, too.

@@ -263,7 +263,7 @@ class Trainer {
       const std::optional<int64_t> begin = moment.firstStep(batches_per_epoch_);
       if (!begin || *begin <= step_ || *begin >= total_steps_) continue;
       Graph step = buildStep(modeAt(*begin));
-      fitMemory(step, options_.memory_limit, pool_.threads());
+      fitMemory(step, options_.memory_limit, pool_.threads(), options_.execution);
     }
   }
 
@@ -278,8 +278,11 @@ class Trainer {
     restored_.clear();
     assign(*joined_, state);
     Graph step = buildStep(now);
-    logInfo("a step: {}", fitMemory(step, options_.memory_limit, pool_.threads()).toString());
-    executor_ = std::make_unique<Executor>(std::move(step), pool_, options_.execution);
+    StepMemory memory =
+        fitMemory(step, options_.memory_limit, pool_.threads(), options_.execution);
+    logInfo("a step: {}", memory.toString());
+    executor_ = std::make_unique<Executor>(std::move(step), pool_, options_.execution,
+                                           std::move(memory.plan));
     executor_->setSeed(options_.seed);
     for (const auto& variable : executor_->graph().variables()) {
       const auto value = state.find(variable->name);

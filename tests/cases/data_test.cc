@@ -41,8 +41,10 @@ TEST_CASE("a label that is no class is named before the first step") {
                 c.manifest, "--batch-size", "8", "--epochs", "3", "--metrics", c.out("m.json")},
                {"has 4", "sample 200", "'labels'", "labels.npy"});
   CHECK(metric(c.out("m.json"), "loss").empty());
-  checkRefused({"eval", c.model, "--loss", "cross_entropy", "--data", c.manifest},
-               {"has 4", "sample 200", "'labels'", "labels.npy"});
+  for (const cli::Args& loss : {cli::Args{"--loss", "cross_entropy"}, cli::Args{}}) {
+    checkRefused(cli::Args{"eval", c.model, "--data", c.manifest} + loss,
+                 {"has 4", "sample 200", "'labels'", "labels.npy"});
+  }
 }
 
 TEST_CASE("re-estimation replaces statistics that are not finite") {

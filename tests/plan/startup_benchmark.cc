@@ -55,8 +55,8 @@ void prepareAndBuild(Graph graph, bool quantizes, ThreadPool& pool) {
     refreshQuantizers(graph);
   }
   Graph step = buildTrainingStep(sumOfOutputs(graph), {Mode::kTrain}, {}, 2, {});
-  fitMemory(step, 0, pool.threads());
-  Executor executor(std::move(step), pool);
+  StepMemory memory = fitMemory(step, 0, pool.threads());
+  Executor executor(std::move(step), pool, Execution::kFast, std::move(memory.plan));
   benchmark::DoNotOptimize(executor.plan().arena_bytes);
 }
 
