@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <optional>
 
 #include "kernels/isa.h"
 #include "qat/base/error.h"
@@ -76,6 +77,9 @@ template Option OptionSet::add(const char*, int64_t&, const char*);
 template Option OptionSet::add(const char*, uint64_t&, const char*);
 template Option OptionSet::add(const char*, float&, const char*);
 template Option OptionSet::add(const char*, double&, const char*);
+template Option OptionSet::add(const char*, std::vector<double>&, const char*);
+template Option OptionSet::add(const char*, std::optional<float>&, const char*);
+template Option OptionSet::add(const char*, std::optional<double>&, const char*);
 
 Option OptionSet::flag(const char* name, bool& value, const char* help) {
   return Option(app_.add_flag(name, value, help));

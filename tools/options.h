@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "qat/exec/executor.h"
-#include "qat/train/moment.h"
+#include "qat/optim/moment.h"
 
 namespace CLI {
 class App;

@@ -1,9 +1,12 @@
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <limits>
+#include <optional>
 
 #include "qat/base/log.h"
+#include "qat/base/text.h"
 #include "qat/train/trainer.h"
 #include "tools/command.h"
 
@@ -44,6 +47,7 @@ class TrainCommand : public Command {
     declareTeacher(set);
     declareLength(set);
     declareOptimizer(set);
+    declareSchedule(set);
     declareModes(set);
     declareEvaluation(set);
     declareCheckpoints(set);
@@ -56,6 +60,8 @@ class TrainCommand : public Command {
     options_.keep_best = keep_ == "best";
     options_.bfloat16_gradients = asksForBfloat16(backward_);
     if (!distill_.empty()) takeDistillation();
+    takeOptimizer();
+    takeSchedule();
     if (options_.keep_best && options_.best_by.empty()) options_.best_by = "top1:max";
     if (options_.keep_best && options_.eval_every == 0) options_.eval_every = 1;
     options_.progress_bar = ::isatty(STDERR_FILENO) != 0;
@@ -85,6 +91,51 @@ class TrainCommand : public Command {
       throw usageError("--distill {},{}: expected a weight from 0 to 1 and a temperature above 0",
                        distill_[0], distill_[1]);
     }
+  }
+
+  // Each optimizer's defaults are PyTorch's, except SGD's rate and momentum; what it does not have
+  // is an error.
+  void takeOptimizer() {
+    OptimizerOptions& o = options_.optimizer;
+    const bool is_sgd = o.name == "sgd";
+    if (!is_sgd && (momentum_ || o.nesterov)) {
+      throw usageError("--optimizer {}: has no {} (sgd has)", o.name,
+                       momentum_ ? "--momentum" : "--nesterov");
+    }
+    if (is_sgd && (!betas_.empty() || epsilon_)) {
+      throw usageError("--optimizer sgd: has no {} (adam and adamw have)",
+                       betas_.empty() ? "--eps" : "--betas");
+    }
+    o.learning_rate = learning_rate_.value_or(is_sgd ? 0.01f : 0.001f);
+    o.weight_decay = weight_decay_.value_or(o.name == "adamw" ? 0.01f : 0.0f);
+    o.momentum = momentum_.value_or(o.momentum);
+    o.epsilon = epsilon_.value_or(o.epsilon);
+    if (!betas_.empty()) {
+      o.beta1 = betas_[0];
+      o.beta2 = betas_[1];
+    }
+    for (const std::string& text : groups_) {
+      o.groups.push_back(ParameterGroup::parse(text));
+      if (o.groups.back().learning_rate && o.learning_rate == 0) {
+        throw usageError("--group {}: a learning rate of its own requires --lr above 0", text);
+      }
+    }
+  }
+
+  void takeSchedule() {
+    LearningRateSchedule& s = options_.schedule;
+    for (const std::string& text : milestones_) {
+      const std::optional<Moment> milestone = Moment::parse(text);
+      if (!milestone) throw usageError("--milestones {}: expected N steps or Ne epochs", text);
+      s.milestones.push_back(*milestone);
+    }
+    if (final_rate_) {
+      if (options_.optimizer.learning_rate == 0) {
+        throw usageError("--final-lr {}: requires --lr above 0", *final_rate_);
+      }
+      s.final_factor = *final_rate_ / double{options_.optimizer.learning_rate};
+    }
+    checkSchedule(s);
   }
 
   void declareTeacher(OptionSet& set) {
@@ -117,22 +168,59 @@ class TrainCommand : public Command {
 
   void declareOptimizer(OptionSet& set) {
     constexpr double kMost = std::numeric_limits<float>::max();
-    OptimizerOptions& sgd = options_.optimizer;
-    set.add("--lr", sgd.learning_rate, "Learning rate").showDefault().between(0, kMost);
-    set.add("--momentum", sgd.momentum, "SGD's momentum").showDefault().between(0, 1);
-    set.flag("--nesterov", sgd.nesterov, "Nesterov's momentum");
-    set.add("--weight-decay", sgd.weight_decay, "L2 penalty").showDefault().between(0, kMost);
-    set.add("--no-decay", sgd.no_decay, "No penalty for these (patterns, bias, norm)")
+    OptimizerOptions& o = options_.optimizer;
+    set.add("--optimizer", o.name, "sgd, adam or adamw").showDefault().oneOf(optimizerNames());
+    set.add("--lr", learning_rate_, "Learning rate (default: sgd 0.01, adam and adamw 0.001)")
+        .between(0, kMost);
+    set.add("--momentum", momentum_, "SGD's momentum (default 0.9)").between(0, 1);
+    set.flag("--nesterov", o.nesterov, "Nesterov's momentum, of SGD");
+    set.add("--betas", betas_, "BETA1,BETA2 of adam and adamw (default 0.9,0.999)")
+        .commaSeparated()
+        .values(2)
+        .between(0, std::nextafter(1.0, 0.0));
+    set.add("--eps", epsilon_, "Adam's and adamw's epsilon (default 1e-8)").between(0, kMost);
+    set.add("--weight-decay", weight_decay_,
+            "Weight decay (default: adamw 0.01, the others 0); an L2 penalty except in adamw")
+        .between(0, kMost);
+    set.add("--no-decay", o.no_decay, "No weight decay for these (patterns, bias, norm)")
         .commaSeparated();
-    set.add("--quantizer-lr", sgd.quantizer_learning_rate,
+    set.add("--group", groups_,
+            "PATTERN:lr=X,weight_decay=Y: what these parameters have of their own (repeatable; the "
+            "first that matches counts)");
+    set.add("--layer-decay", o.layer_decay,
+            "Multiply the learning rate by this from each numbered layer to the one before it")
+        .between(0, 1);
+    set.add("--quantizer-lr", o.quantizer_learning_rate,
             "The learning rate of learned scales (default: that of --lr)")
         .between(0, kMost);
-    set.add("--clip-norm", sgd.clip_norm, "Clip the gradient's norm to this").between(0, kMost);
-    set.add("--ema", sgd.average_decay,
+    set.add("--clip-norm", o.clip_norm, "Clip the gradient's norm to this").between(0, kMost);
+    set.add("--ema", o.average_decay,
             "Save an average of the weights over the steps, with this decay (0.999)")
         .between(0, 1);
-    set.add("--schedule", options_.schedule, "constant, step, cosine or onecycle").showDefault();
-    set.count("--warmup", options_.warmup, "Steps of linear increase at the start");
+  }
+
+  void declareSchedule(OptionSet& set) {
+    constexpr double kMost = std::numeric_limits<double>::max();
+    LearningRateSchedule& s = options_.schedule;
+    set.add("--schedule", s.name, joined(scheduleNames()).c_str())
+        .showDefault()
+        .oneOf(scheduleNames());
+    set.count("--warmup", s.warmup, "Steps of linear increase at the start");
+    set.add("--milestones", milestones_,
+            "N or Ne, ...: steps or epochs at which multistep multiplies the rate by --gamma")
+        .commaSeparated();
+    set.add("--gamma", s.gamma, "The factor of multistep, and of exponential after each epoch")
+        .showDefault()
+        .between(0, 1);
+    set.add("--power", s.power, "The exponent of polynomial").showDefault().between(0, kMost);
+    set.moment("--period", s.period, "How long cosine_restarts falls before it begins again");
+    set.add("--period-factor", s.period_factor, "How much longer each next period is")
+        .showDefault()
+        .between(1, kMost);
+    set.add("--final-lr", final_rate_,
+            "Where exponential, polynomial, cosine, cosine_restarts and onecycle end (default 0, "
+            "onecycle 4e-6 of --lr)")
+        .between(0, kMost);
   }
 
   void declareModes(OptionSet& set) {
@@ -193,6 +281,11 @@ class TrainCommand : public Command {
   std::string init_ = "file";
   std::string keep_ = "last";
   std::vector<float> distill_;
+  std::optional<float> learning_rate_, weight_decay_, momentum_, epsilon_;
+  std::vector<double> betas_;
+  std::vector<std::string> groups_;
+  std::vector<std::string> milestones_;
+  std::optional<double> final_rate_;
 };
 
 }  // namespace

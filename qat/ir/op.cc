@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qat/ir/dim_limit.h"
+
 namespace simaqat {
 
 // ---- InferContext --------------------------------------------------------------------------
@@ -17,7 +19,13 @@ const Tensor* InferContext::constant(size_t i) const {
 }
 
 void InferContext::setOutput(size_t i, ElementType element, std::optional<Shape> shape) {
-  if (i < outputs_.size()) outputs_[i] = {element, std::move(shape)};
+  if (i >= outputs_.size()) return;
+  for (const Dim& dim : shape.value_or(Shape{})) {
+    if (dim.known() && !isPossibleDim(dim.value)) {
+      node.fail("output {}: dimension {} is not possible", i, dim.value);
+    }
+  }
+  outputs_[i] = {element, std::move(shape)};
 }
 
 void InferContext::expectRank(size_t i, size_t rank) const {
@@ -89,15 +97,15 @@ Value* GradientContext::sumTo(Value* gradient, const Value* like) {
   }
   Value* sum = gradient;
   if (!axes.empty()) {
-    sum = add("ReduceSum", {gradient, constant(Tensor::of({static_cast<int64_t>(axes.size())}, axes))});
+    sum = add("ReduceSum",
+              {gradient, constant(Tensor::of({static_cast<int64_t>(axes.size())}, axes))});
   }
   return sum->type.shape == like->type.shape ? sum : reshapeLike(sum, like);
 }
 
 Value* GradientContext::reshapeLike(Value* value, const Value* like) {
   const std::vector<int64_t> dims = like->type.dims();
-  return add("Reshape",
-             {value, constant(Tensor::of({static_cast<int64_t>(dims.size())}, dims))});
+  return add("Reshape", {value, constant(Tensor::of({static_cast<int64_t>(dims.size())}, dims))});
 }
 
 // ---- PortableNode --------------------------------------------------------------------------
@@ -244,8 +252,7 @@ std::vector<Tensor> evaluateOnHost(const Graph& graph, const Node& node,
     outputs.emplace_back(output->type.element, output->type.dims());
   }
   for (Tensor& output : outputs) {
-    output_views.push_back(
-        {output.type(), output.dims(), output.size(), output.mutableRawData()});
+    output_views.push_back({output.type(), output.dims(), output.size(), output.mutableRawData()});
   }
   const int64_t bytes =
       node.op().workspace != nullptr ? node.op().workspace(*copy, pool.threads()) : 0;

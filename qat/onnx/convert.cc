@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "qat/ir/dim_limit.h"
+
 namespace simaqat::onnx_format {
 namespace {
 
@@ -300,7 +302,7 @@ TensorType toType(const onnx::ValueInfoProto& info) {
   if (tensor.has_shape()) {
     Shape shape;
     for (const auto& dim : tensor.shape().dim()) {
-      if (dim.has_dim_value() && dim.dim_value() < 0) {
+      if (dim.has_dim_value() && !isPossibleDim(dim.dim_value())) {
         throw inputError("value '{}': dimension {} is not valid", info.name(), dim.dim_value());
       }
       shape.push_back(dim.has_dim_value() ? Dim(dim.dim_value()) : Dim::named(dim.dim_param()));

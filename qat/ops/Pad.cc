@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/constants.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gradient_nodes.h"
@@ -35,6 +36,9 @@ void infer(InferContext& c) {
         const size_t axis = axes ? static_cast<size_t>(normalizeAxis(
                                        c.node, (*axes)[i], static_cast<int64_t>(x->size())))
                                  : i;
+        for (const int64_t pad : {(*pads)[i], (*pads)[i + count]}) {
+          if (!isPossibleExtent(pad, -kMostDim)) c.node.fail("input 1: {} is no valid pad", pad);
+        }
         const int64_t added = (*pads)[i] + (*pads)[i + count];
         if ((*pads)[i] == 0 && (*pads)[i + count] == 0) continue;
         Dim& dim = (*y)[axis];

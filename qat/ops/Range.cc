@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/broadcast.h"
 
 namespace simaqat::ops {
@@ -10,13 +11,20 @@ namespace {
 template <class T>
 int64_t elementsOf(const Node& node, T start, T limit, T delta) {
   if (delta == T{0}) node.fail("input 2: a step of 0");
+  using Wide = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+  Wide span = 0;
+  const auto fail = [&] { node.fail("{} to {} by {} is no range", start, limit, delta); };
   if constexpr (std::is_floating_point_v<T>) {
-    return std::max<int64_t>(0, static_cast<int64_t>(std::ceil((limit - start) / delta)));
+    span = std::ceil((limit - start) / delta);
+    if (!(std::abs(span) <= static_cast<double>(kMostDim))) fail();
   } else {
-    const auto span = static_cast<int64_t>(limit) - static_cast<int64_t>(start);
-    const auto step = static_cast<int64_t>(delta);
-    return std::max<int64_t>(0, span / step + (span % step != 0 && (span < 0) == (step < 0)));
+    if (__builtin_sub_overflow(limit, start, &span)) fail();
+    const auto step = static_cast<Wide>(delta);
+    // The one quotient that does not exist is the smallest number by -1.
+    if (span < -kMostDim && step == -1) fail();
+    span = span / step + (span % step != 0 && (span < 0) == (step < 0));
   }
+  return std::max<int64_t>(0, static_cast<int64_t>(span));
 }
 
 void infer(InferContext& c) {

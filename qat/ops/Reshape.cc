@@ -19,11 +19,11 @@ struct Product {
   int64_t number = 1;
   Shape unknown;
 
-  void multiply(const Dim& dim) {
-    if (dim.known()) {
-      number *= dim.value;
-    } else {
+  void multiply(const Node& node, const Dim& dim) {
+    if (!dim.known()) {
       unknown.push_back(dim);
+    } else if (__builtin_mul_overflow(number, dim.value, &number)) {
+      node.fail("dimension {} makes too many elements", dim.value);
     }
   }
 };
@@ -59,13 +59,13 @@ Shape reshapedShape(const Node& node, const Shape* x, const std::vector<int64_t>
       if (x != nullptr) copied[i] = true;
     } else {
       y.push_back(target[i]);
-      to.multiply(target[i]);
+      to.multiply(node, target[i]);
     }
   }
   if (x == nullptr) return y;
   Product from;
   for (size_t i = 0; i < x->size(); ++i) {
-    if (!copied[i]) from.multiply((*x)[i]);
+    if (!copied[i]) from.multiply(node, (*x)[i]);
   }
   if (open) {
     y[*open] = remainingDim(node, from, to);

@@ -2,6 +2,7 @@
 #include <limits>
 #include <numeric>
 
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gather.h"
 #include "qat/ops/shared/integers.h"
@@ -34,6 +35,9 @@ void infer(InferContext& c) {
   const auto sizes = constantIntegers(c, 1);
   if (sizes && static_cast<int64_t>(sizes->size()) != parts) {
     c.node.fail("input 1: expected {} sizes, got {}", parts, sizes->size());
+  }
+  for (const int64_t size : sizes.value_or(std::vector<int64_t>{})) {
+    if (!isPossibleDim(size)) c.node.fail("input 1: a size of {} is not possible", size);
   }
   const Shape* x = c.shape(0);
   if (x != nullptr && sizes) {

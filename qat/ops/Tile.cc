@@ -1,3 +1,4 @@
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/gradient_nodes.h"
 #include "qat/ops/shared/integers.h"
@@ -17,7 +18,7 @@ void infer(InferContext& c) {
     }
     for (size_t axis = 0; repeats && axis < x->size(); ++axis) {
       const int64_t times = (*repeats)[axis];
-      if (times < 0) c.node.fail("input 1: {} repeats are not possible", times);
+      if (!isPossibleExtent(times, 0)) c.node.fail("input 1: {} repeats are not possible", times);
       const Dim& dim = (*x)[axis];
       if (times == 1) {
         (*y)[axis] = dim;

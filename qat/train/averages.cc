@@ -14,8 +14,7 @@ Value* decayOf(Graph& step, float decay) {
   const auto constant = [&](const char* name, float number) {
     return step.addConstant(step.uniqueName(name), Tensor::scalar(number));
   };
-  Variable* counter =
-      step.addVariable(kCounter, VariableRole::kMomentum, Tensor::scalar(0.0f));
+  Variable* counter = step.addVariable(kCounter, VariableRole::kMomentum, Tensor::scalar(0.0f));
   Value* next = step.add("Add", kCounter, {counter->source, constant("simaqat/one", 1)});
   counter->setNext(next);
   Value* later = step.add("Add", kCounter, {counter->source, constant("simaqat/ten", 10)});
@@ -33,10 +32,11 @@ void addAverages(Graph& step, float decay) {
   }
   Value* rate = decayOf(step, decay);
   for (Variable* variable : followed) {
-    Variable* average = step.addVariable(variable->name + kSuffix, VariableRole::kMomentum,
-                                         variable->value);
+    Variable* average =
+        step.addVariable(variable->name + kSuffix, VariableRole::kMomentum, variable->value);
     Value* now = variable->next() != nullptr ? variable->next() : variable->source;
-    average->setNext(step.add("simaqat::MovingAverage", average->name, {average->source, now, rate}));
+    average->setNext(
+        step.add("simaqat::MovingAverage", average->name, {average->source, now, rate}));
   }
 }
 

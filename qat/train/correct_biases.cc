@@ -74,8 +74,8 @@ void separateBiases(Graph& model) {
     if (bias == nullptr || bias->variable == nullptr || model.useCount(bias) == 1) continue;
     if (batchNormBehind(model, *node) != nullptr) continue;
     const Variable& shared = *bias->variable;
-    Variable* own = model.addVariable(model.uniqueName(node->name() + "/bias"), shared.role,
-                                      shared.value);
+    Variable* own =
+        model.addVariable(model.uniqueName(node->name() + "/bias"), shared.role, shared.value);
     own->trainable = shared.trainable;
     node->setInput(static_cast<size_t>(node->op().quantization.bias_input), own->source);
   }

@@ -152,10 +152,9 @@ struct Evaluator::Impl {
 
 // What the loss and the model take, and the classes that top1 compares.
 void Evaluator::Impl::requireIndices(const Graph& model) const {
-  auto ranges = loss == nullptr
-                    ? indexRanges(model, options.batch_size, sample_dims)
-                    : indexRanges(joinLoss(model, loss->graph, sources), options.batch_size,
-                                  sample_dims);
+  auto ranges = loss == nullptr ? indexRanges(model, options.batch_size, sample_dims)
+                                : indexRanges(joinLoss(model, loss->graph, sources),
+                                              options.batch_size, sample_dims);
   if (labels) {
     std::vector<IndexRange>& of_labels = ranges[data->fieldName(*labels)];
     const Dim& classes = (*model.outputs.front().value->type.shape)[1];
@@ -254,10 +253,10 @@ EvalResult Evaluator::run(const Graph& model) {
     const int64_t rows = self.batch_is_fixed ? self.options.batch_size : batch->samples;
     std::unique_ptr<Executor>& executor = executors[rows];
     if (executor == nullptr) {
-      executor = std::make_unique<Executor>(
-          buildInference(model.clone(), Mode::kEvaluate, rows, self.sample_dims,
-                         self.options.execution),
-          self.pool, self.options.execution);
+      executor =
+          std::make_unique<Executor>(buildInference(model.clone(), Mode::kEvaluate, rows,
+                                                    self.sample_dims, self.options.execution),
+                                     self.pool, self.options.execution);
     }
     std::vector<Tensor> held;
     for (size_t i = 0; i < model.inputs.size(); ++i) {

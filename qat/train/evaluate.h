@@ -22,7 +22,7 @@ struct EvalResult {
   int64_t samples = 0;
   // Means over the samples: the loss itself, called "loss", then its further outputs by name.
   std::vector<std::pair<std::string, double>> losses;
-  std::optional<double> top1;  // the share of right classes, 0 to 1
+  std::optional<double> top1;    // the share of right classes, 0 to 1
   std::vector<int64_t> classes;  // what each sample was taken for, where top1 is given
 };
 

@@ -45,8 +45,7 @@ std::optional<IndexRange> rangeOf(const Node& node, size_t index) {
   }
   if ((op == "GatherND" || op == "ScatterND") && index == 1) {
     const bool gathers = op == "GatherND";
-    const int64_t batch_dims =
-        gathers ? node.attributes<ops::GatherNdAttributes>().batch_dims : 0;
+    const int64_t batch_dims = gathers ? node.attributes<ops::GatherNdAttributes>().batch_dims : 0;
     return tupleRange(node, static_cast<size_t>(batch_dims));
   }
   if (op == "OneHot" && index == 0 && node.input(0)->type.size() > 0) {

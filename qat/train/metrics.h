@@ -14,8 +14,8 @@ namespace simaqat {
 // {"split": ..., "samples": ..., "loss": ..., "top1": ...}
 std::string toJson(const EvalResult& result);
 
-// What the outputs of a loss are called in metrics: the first "loss", the others by their names, with
-// "loss/" in front where the metrics have that name for something else.
+// What the outputs of a loss are called in metrics: the first "loss", the others by their names,
+// with "loss/" in front where the metrics have that name for something else.
 std::vector<std::string> lossNames(const Graph& loss);
 
 class MetricsFile {

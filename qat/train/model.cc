@@ -111,8 +111,8 @@ void tellWidening(Model& model) {
       joined(names)));
 }
 
-// Folding makes a constant of a shape with the file's own batch, and a Reshape to it takes no other.
-// Where that is all that fixes the batch, such shapes stay computed.
+// Folding makes a constant of a shape with the file's own batch, and a Reshape to it takes no
+// other. Where that is all that fixes the batch, such shapes stay computed.
 std::vector<std::string> canonicalizeForAnyBatch(Graph& graph, BatchNormPolicy policy) {
   if (fixedBatch(graph) == 0) return canonicalize(graph, policy);
   Graph open = graph.clone();

@@ -7,20 +7,11 @@
 #include <vector>
 
 #include "qat/exec/executor.h"
-#include "qat/train/moment.h"
+#include "qat/optim/moment.h"
+#include "qat/optim/optimizer.h"
+#include "qat/optim/schedule.h"
 
 namespace simaqat {
-
-struct OptimizerOptions {
-  float learning_rate = 0.01f;
-  float momentum = 0.9f;
-  bool nesterov = false;
-  float weight_decay = 0;
-  std::vector<std::string> no_decay;  // name patterns, or the kinds "bias" and "norm"
-  float clip_norm = 0;                // 0: no limit
-  float quantizer_learning_rate = 0;  // of learned scales; 0: as learning_rate
-  float average_decay = 0;            // of the weights' average, which is saved; 0: no average
-};
 
 struct TrainOptions {
   std::string model;
@@ -37,8 +28,7 @@ struct TrainOptions {
   int64_t steps = -1;  // -1: epochs count
   int64_t batch_size = 32;
   OptimizerOptions optimizer;
-  std::string schedule = "constant";  // constant, step, cosine, onecycle
-  int64_t warmup = 0;                 // steps of linear increase
+  LearningRateSchedule schedule;
   std::vector<std::string> train_patterns;
   std::vector<std::string> freeze_patterns;
   std::vector<std::string> stop_gradients;  // patterns of values' names

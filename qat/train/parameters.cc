@@ -8,104 +8,10 @@
 #include "qat/base/random.h"
 #include "qat/base/text.h"
 #include "qat/ir/op.h"
-#include "qat/passes/match.h"
 #include "qat/passes/pattern.h"
 
 namespace simaqat {
 namespace {
-
-// The use that says what a variable is: through the fake quantization of a weight, and through
-// operators that give a vector the rank of what it is combined with.
-const Use* definingUse(const Value* value) {
-  for (const Use& use : value->uses()) {
-    const std::string& name = use.node->op().name;
-    const bool passes = name == "FakeQuantize" || name == "Unsqueeze" || name == "Reshape";
-    if (passes && use.index == 0) return definingUse(use.node->output());
-    return &use;
-  }
-  return nullptr;
-}
-
-bool isNormalization(const Node& node) {
-  const std::string& name = node.op().name;
-  const std::string suffix = "Normalization";
-  return name.size() >= suffix.size() &&
-         name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
-
-bool isProducedBy(const Value* value, const char* name) {
-  return value != nullptr && value->producer() != nullptr && value->producer()->op().name == name;
-}
-
-const Value* otherInput(const Use& use) { return use.node->input(1 - use.index); }
-
-// The standard deviation: a root, or one with an epsilon added to it.
-bool isDeviation(const Value* value) {
-  if (isProducedBy(value, "Sqrt")) return true;
-  if (isProducedBy(value, "Pow")) return value->producer()->input(1)->isConstant();
-  if (!isProducedBy(value, "Add")) return false;
-  const Node& sum = *value->producer();
-  return isProducedBy(sum.input(0), "Sqrt") || isProducedBy(sum.input(1), "Sqrt");
-}
-
-// One over it.
-bool isInverseDeviation(const Value* value) {
-  if (isProducedBy(value, "Reciprocal")) return isDeviation(value->producer()->input(0));
-  if (isProducedBy(value, "Div")) {
-    const Node& quotient = *value->producer();
-    return quotient.input(0)->isConstant() && isDeviation(quotient.input(1));
-  }
-  const std::optional<double> exponent =
-      isProducedBy(value, "Pow") ? constantNumber(value->producer()->input(1)) : std::nullopt;
-  return exponent && *exponent < 0;
-}
-
-// A normalization written out: x / deviation, x * (1 / deviation); or GroupNormalization as an
-// InstanceNormalization and a Reshape.
-bool isNormalized(const Value* value) {
-  while (isProducedBy(value, "Reshape")) value = value->producer()->input(0);
-  if (isProducedBy(value, "InstanceNormalization")) return true;
-  if (isProducedBy(value, "Div")) return isDeviation(value->producer()->input(1));
-  if (!isProducedBy(value, "Mul")) return false;
-  const Node& product = *value->producer();
-  return isInverseDeviation(product.input(0)) || isInverseDeviation(product.input(1));
-}
-
-// The scale of a normalization that is written out.
-bool isWrittenOutScale(const Use& use) {
-  return use.node->op().name == "Mul" && isNormalized(otherInput(use));
-}
-
-// Its bias, which is added to what was scaled.
-bool isWrittenOutBias(const Use& use) {
-  if (use.node->op().name != "Add" || !isProducedBy(otherInput(use), "Mul")) return false;
-  const Node& scaled = *otherInput(use)->producer();
-  return isNormalized(scaled.input(0)) || isNormalized(scaled.input(1));
-}
-
-// Numbers for the channels alone: at most one dimension is larger than 1.
-bool isPerChannel(const Tensor& tensor) {
-  const auto& dims = tensor.dims();
-  return std::count_if(dims.begin(), dims.end(), [](int64_t d) { return d > 1; }) <= 1;
-}
-
-bool isAdded(const Use& use) {
-  return use.node->op().name == "Add" || use.node->op().name == "Sub";
-}
-
-bool isWeight(const Use& use) {
-  return use.node->op().quantization.weight_input == static_cast<int>(use.index);
-}
-
-// Through operators that only move values, as in the Transpose that some exporters write.
-bool reachesWeight(const Value* value) {
-  const auto& uses = value->uses();
-  return std::any_of(uses.begin(), uses.end(), [](const Use& use) {
-    const OutputQuantization output = use.node->op().quantization.output;
-    const bool moves = use.index == 0 && output == OutputQuantization::kShares;
-    return isWeight(use) || (moves && reachesWeight(use.node->output()));
-  });
-}
 
 bool matchesWeight(const Graph& graph, const std::string& pattern) {
   const auto& variables = graph.variables();
@@ -122,25 +28,6 @@ bool isUniform(const Tensor& tensor) {
 void fill(Variable& variable, float number) {
   std::fill_n(variable.value.mutableData<float>(), variable.value.size(), number);
 }
-
-}  // namespace
-
-std::string parameterKind(const Variable& variable) {
-  const Use* use = definingUse(variable.source);
-  if (use == nullptr) return "weight";
-  if (isNormalization(*use->node) || isWrittenOutScale(*use) || isWrittenOutBias(*use)) {
-    return "norm";
-  }
-  const bool bias = use->node->op().quantization.bias_input == static_cast<int>(use->index) ||
-                    (isAdded(*use) && isPerChannel(variable.value));
-  return bias ? "bias" : "weight";
-}
-
-bool servesAsParameter(const Variable& variable) {
-  return parameterKind(variable) != "weight" || reachesWeight(variable.source);
-}
-
-namespace {
 
 // The values that a gradient from one of the outputs can reach.
 std::unordered_set<const Value*> reachedValues(const Graph& graph) {
@@ -168,12 +55,6 @@ void keepReached(Graph& graph) {
   for (const auto& variable : graph.variables()) {
     variable->trainable = variable->trainable && reached.count(variable->source) != 0;
   }
-}
-
-bool matchesParameter(const Variable& variable, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return pattern == parameterKind(variable) || matchesPattern(variable.name, pattern);
-  });
 }
 
 void requireMatches(const Graph& graph, const char* option,
@@ -250,31 +131,45 @@ std::vector<std::string> warningsOfMerged(const Graph& graph) {
       joined(merged))};
 }
 
+namespace {
+
+// Normal numbers with variance 2 / fan_in.
+void fillByHe(Variable& variable, const Node& product, uint64_t seed) {
+  const int64_t axis = product.op().quantization.weight_axis(product);
+  const auto& dims = variable.value.dims();
+  const int64_t outputs =
+      axis < 0 ? dims.back() : dims[static_cast<size_t>(axis)] * weightGroups(product);
+  const double fan_in = static_cast<double>(variable.value.size()) / static_cast<double>(outputs);
+  const RandomStream stream(seed, randomPurpose("init/" + variable.name), 0);
+  const auto deviation = static_cast<float>(std::sqrt(2.0 / fan_in));
+  float* data = variable.value.mutableData<float>();
+  for (int64_t i = 0; i < variable.value.size(); ++i) {
+    data[i] = deviation * stream.normal(static_cast<uint64_t>(i));
+  }
+}
+
+}  // namespace
+
 void initializeRandomly(Graph& graph, uint64_t seed) {
   for (const auto& variable : graph.variables()) {
-    const bool is_frozen = variable->role == VariableRole::kWeight && !variable->trainable;
-    const Use* use = definingUse(variable->source);
-    if (use == nullptr || is_frozen) continue;
-    if (isNormalization(*use->node)) {
-      // Inputs: x, scale, bias, mean, variance.
-      fill(*variable, use->index == 1 || use->index == 4 ? 1.0f : 0.0f);
-    } else if (isWeight(*use)) {
-      const int64_t axis = use->node->op().quantization.weight_axis(*use->node);
-      const auto& dims = variable->value.dims();
-      const int64_t outputs =
-          axis < 0 ? dims.back() : dims[static_cast<size_t>(axis)] * weightGroups(*use->node);
-      const double fan_in =
-          static_cast<double>(variable->value.size()) / static_cast<double>(outputs);
-      const RandomStream stream(seed, randomPurpose("init/" + variable->name), 0);
-      const auto deviation = static_cast<float>(std::sqrt(2.0 / fan_in));
-      float* data = variable->value.mutableData<float>();
-      for (int64_t i = 0; i < variable->value.size(); ++i) {
-        data[i] = deviation * stream.normal(static_cast<uint64_t>(i));
-      }
-    } else if (isWrittenOutScale(*use)) {
-      fill(*variable, 1);
-    } else if (isWrittenOutBias(*use) || parameterKind(*variable) == "bias") {
-      fill(*variable, 0);
+    if (variable->role == VariableRole::kWeight && !variable->trainable) continue;
+    const ParameterUse use = parameterUse(*variable);
+    switch (use.role) {
+      case ParameterRole::kWeight:
+        fillByHe(*variable, *use.node, seed);
+        break;
+      case ParameterRole::kScale:
+      case ParameterRole::kVariance:
+        fill(*variable, 1);
+        break;
+      case ParameterRole::kBias:
+      case ParameterRole::kShift:
+      case ParameterRole::kMean:
+        fill(*variable, 0);
+        break;
+      case ParameterRole::kUnused:
+      case ParameterRole::kOther:
+        break;
     }
   }
 }

@@ -7,15 +7,9 @@
 
 #include "qat/ir/graph.h"
 #include "qat/passes/decide_parameters.h"
+#include "qat/passes/parameter_kind.h"
 
 namespace simaqat {
-
-// "weight", "bias" or "norm" (gamma and beta of a normalization), by the operators that use it.
-std::string parameterKind(const Variable& variable);
-
-// Whether an operator uses it as what only a parameter is: the weight or bias of a product, the scale
-// or bias of a normalization.
-bool servesAsParameter(const Variable& variable);
 
 // Leaves trainable the weights that a gradient from one of the graph's outputs can reach.
 void keepReached(Graph& graph);
@@ -40,9 +34,6 @@ int64_t trainedElements(const Graph& graph);
 // Warnings about parameters that an exporter seems to have merged because their values were equal:
 // biases and normalizations' scales with one value throughout that several nodes use.
 std::vector<std::string> warningsOfMerged(const Graph& graph);
-
-// True where a name pattern or the kind's name is in the list.
-bool matchesParameter(const Variable& variable, const std::vector<std::string>& patterns);
 
 // He initialization (He 2015): normal with variance 2 / fan_in for convolution and linear weights,
 // zeros for biases; normalizations, written out ones too, start as the identity with mean 0 and

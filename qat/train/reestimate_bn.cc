@@ -36,8 +36,8 @@ Graph statisticsGraph(const Graph& model, bool unbiased_running_var) {
   graph.outputs.clear();
   for (const auto& node : graph.nodes()) {
     if (!trains(*node)) continue;
-    // What is new of the running statistics is then the batch's: 0 times what they were, which may be
-    // NaN, is added.
+    // What is new of the running statistics is then the batch's: 0 times what they were, which may
+    // be NaN, is added.
     node->mutableAttributes<ops::BatchNormAttributes>().momentum = 0;
     for (size_t i = 1; i < 3; ++i) {
       const std::string name = variableOf(node->input(i + 2));
@@ -92,7 +92,8 @@ void reestimateBatchNorm(Graph& model, int64_t batches, BatchLoader& loader, int
   }
   for (const auto& [name, sum] : sums) {
     float* statistic = model.findVariable(name)->value.mutableData<float>();
-    for (size_t c = 0; c < sum.size(); ++c) statistic[c] = static_cast<float>(sum[c] / counts[name]);
+    for (size_t c = 0; c < sum.size(); ++c)
+      statistic[c] = static_cast<float>(sum[c] / counts[name]);
   }
   logInfo("BatchNormalization's statistics estimated on {} batches of {}", batches, batch_size);
 }

@@ -59,7 +59,8 @@ class Watch {
   QuantizerReport report() const {
     QuantizerReport result = report_;
     result.codes_used = std::count(used_.begin(), used_.end(), true);
-    result.clipped = static_cast<double>(clipped_) / static_cast<double>(std::max<int64_t>(seen_, 1));
+    result.clipped =
+        static_cast<double>(clipped_) / static_cast<double>(std::max<int64_t>(seen_, 1));
     result.own_sqnr = decibels(signal_, own_noise_);
     result.sqnr = decibels(signal_, noise_);
     return result;
@@ -93,7 +94,8 @@ class Watch {
   double noise_ = 0;
 };
 
-// The graph with what each quantizer takes as its outputs, of the FP32 model, or with what each makes.
+// The graph with what each quantizer takes as its outputs, of the FP32 model, or with what each
+// makes.
 Graph withValues(const Graph& scaffolded, bool quantized) {
   Graph graph = scaffolded.clone();
   graph.outputs.clear();
@@ -111,8 +113,8 @@ void watchAll(const Graph& scaffolded, const std::shared_ptr<const Dataset>& dat
   std::map<std::string, std::vector<int64_t>> dims;
   for (size_t i = 0; i < data->fieldCount(); ++i) dims[data->fieldName(i)] = data->sampleDims(i);
   LoaderOptions options;
-  options.batch_size = fixedBatch(scaffolded) > 0 ? fixedBatch(scaffolded)
-                                                  : std::min(kBatch, data->size());
+  options.batch_size =
+      fixedBatch(scaffolded) > 0 ? fixedBatch(scaffolded) : std::min(kBatch, data->size());
   options.shuffle = true;
   options.drop_last = true;
   BatchLoader loader(data, options);

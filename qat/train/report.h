@@ -22,8 +22,8 @@ struct QuantizerReport {
   int64_t codes = 0;       // there are
   int64_t codes_used = 0;  // by the values seen
   double clipped = 0;      // the share of values beyond the codes
-  // 10 log10(sum x^2 / sum (x - y)^2): of this quantizer on the FP32 model's values, and of the whole
-  // quantized model's value here against the FP32 model's. Infinite where nothing differs.
+  // 10 log10(sum x^2 / sum (x - y)^2): of this quantizer on the FP32 model's values, and of the
+  // whole quantized model's value here against the FP32 model's. Infinite where nothing differs.
   double own_sqnr = 0;
   double sqnr = 0;
   // How many of the FP32 model's values lie in each of the equal parts of [first, last]; what lies
@@ -47,8 +47,8 @@ struct Report {
   std::vector<LayerReport> layers;
 };
 
-// Of a scaffolded graph whose ranges are set, on about so many samples. `evaluator` evaluates layers,
-// and may be without a loss.
+// Of a scaffolded graph whose ranges are set, on about so many samples. `evaluator` evaluates
+// layers, and may be without a loss.
 Report makeReport(const Graph& scaffolded, const std::shared_ptr<const Dataset>& data,
                   int64_t samples, Evaluator& evaluator, ThreadPool& pool);
 

@@ -5,7 +5,6 @@
 
 #include "qat/autodiff/differentiate.h"
 #include "qat/base/text.h"
-#include "qat/ops/shared/sgd_attributes.h"
 #include "qat/passes/bfloat16_gradients.h"
 #include "qat/passes/conv_gradients.h"
 #include "qat/passes/epilogues.h"
@@ -23,46 +22,9 @@
 #include "qat/passes/store_codes.h"
 #include "qat/plan/plan.h"
 #include "qat/train/averages.h"
-#include "qat/train/parameters.h"
 
 namespace simaqat {
 namespace {
-
-// What a quantizer learns has a learning rate of its own and does not decay.
-ops::SgdAttributes sgdOf(const Variable& variable, const OptimizerOptions& options) {
-  const bool learned = variable.role == VariableRole::kQuantizerScale;
-  const bool decays = !learned && !matchesParameter(variable, options.no_decay);
-  // The schedule moves both rates alike.
-  const bool own_rate = learned && options.quantizer_learning_rate > 0 && options.learning_rate > 0;
-  return {options.momentum, decays ? options.weight_decay : 0.0f, options.nesterov,
-          own_rate ? options.quantizer_learning_rate / options.learning_rate : 1.0f};
-}
-
-// Adds the update of every variable with a gradient, and the norm as a further output.
-void addUpdate(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gradients,
-               const OptimizerOptions& options) {
-  std::vector<Value*> all;
-  for (const auto& [variable, gradient] : gradients) all.push_back(gradient);
-  Graph::NodeOptions node_options;
-  node_options.output_count = 2;
-  Node* norm =
-      graph.addNode("simaqat::GradientNorm", "simaqat/gradient_norm", all,
-                    wrapAttributes(ops::GradientNormAttributes{options.clip_norm}), node_options);
-  graph.outputs.push_back({norm->output()->name(), norm->output()});
-  Value* rate = graph.addInput(kLearningRateInput, {ElementType::kFloat, Shape{}});
-  for (const auto& [variable, gradient] : gradients) {
-    const Tensor zeros(ElementType::kFloat, variable->value.dims());
-    Variable* momentum =
-        graph.addVariable(variable->name + "/momentum", VariableRole::kMomentum, zeros);
-    const ops::SgdAttributes attributes = sgdOf(*variable, options);
-    Node* update =
-        graph.addNode("simaqat::SgdMomentum", variable->name + "/update",
-                      {variable->source, gradient, momentum->source, rate, norm->output(1)},
-                      wrapAttributes(attributes), node_options);
-    variable->setNext(update->output(0));
-    momentum->setNext(update->output(1));
-  }
-}
 
 std::vector<std::pair<Variable*, Value*>> gradientsOf(Graph& graph) {
   for (const GraphOutput& output : graph.outputs) {
@@ -132,7 +94,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOption
     if (gradients.empty()) {
       throw inputError("nothing trains: no gradient of the loss reaches a trainable weight");
     }
-    addUpdate(g, gradients, options);
+    addUpdates(g, gradients, options);
     if (options.average_decay > 0) addAverages(g, options.average_decay);
   });
   if (mode.bfloat16_gradients) {

@@ -8,12 +8,10 @@
 #include "qat/exec/executor.h"
 #include "qat/ir/graph.h"
 #include "qat/ir/op.h"
+#include "qat/optim/optimizer.h"
 #include "qat/plan/recompute.h"
-#include "qat/train/options.h"
 
 namespace simaqat {
-
-constexpr char kLearningRateInput[] = "simaqat/learning_rate";
 
 // Gives every input its static type: dimension 0 is `batch` where it is symbolic, the others come
 // from `sample_dims` (of one sample, by input name). An Error where a fixed dimension disagrees.
@@ -23,15 +21,15 @@ void bindInputs(Graph& graph, int64_t batch,
 // What a training step's graph is made for.
 struct StepMode {
   Specialization specialization;
-  bool quantizes = true;  // else observers look on, and values stay float
+  bool quantizes = true;            // else observers look on, and values stay float
   bool bfloat16_gradients = false;  // qat/passes/bfloat16_gradients.h
   Execution execution = Execution::kFast;
 };
 
 // From the joined model and loss: outputs are the loss' outputs (scalars) and then the gradients'
 // norm; a last input is the learning rate.
-Graph buildTrainingStep(Graph joined, const StepMode& mode,
-                        const OptimizerOptions& options, int64_t batch,
+Graph buildTrainingStep(Graph joined, const StepMode& mode, const OptimizerOptions& options,
+                        int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims);
 
 // What a step takes: variables' values, and what is planned for everything else.

@@ -18,8 +18,8 @@ struct Teacher {
 // An Error where the file is not an FP32 model.
 Teacher loadTeacher(const std::string& path);
 
-// Adds the teacher's outputs to the model's, as teacher/NAME. Its inputs are the model's of the same
-// names; an Error names one that is not.
+// Adds the teacher's outputs to the model's, as teacher/NAME. Its inputs are the model's of the
+// same names; an Error names one that is not.
 void addTeacher(Graph& model, const Teacher& teacher);
 
 // Makes of a loss (1 - weight) * loss + weight * distillation, with (Hinton 2015)

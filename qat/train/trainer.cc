@@ -28,7 +28,6 @@
 #include "qat/train/parameters.h"
 #include "qat/train/progress.h"
 #include "qat/train/reestimate_bn.h"
-#include "qat/train/schedule.h"
 #include "qat/train/step_graph.h"
 #include "qat/train/teacher.h"
 
@@ -139,7 +138,9 @@ class Trainer {
       }
       initializeRandomly(graph, options_.seed);
     }
-    learningRateFactor(options_.schedule, 0, 1, 0);
+    for (const ParameterGroup& group : options_.optimizer.groups) {
+      requireMatches(graph, "--group", {group.pattern});
+    }
     if (options_.reestimate_bn > 0 && !hasTrainingBatchNorm(graph)) {
       throw inputError("{}: has no BatchNormalization that trains, for --reestimate-bn",
                        options_.model);
@@ -158,8 +159,10 @@ class Trainer {
       return entry.second.name.rfind("teacher/", 0) == 0;
     });
     if (!is_used) {
-      throw inputError("{}: the loss uses no output of the teacher; --distill WEIGHT,TEMPERATURE "
-                       "does", options_.teacher);
+      throw inputError(
+          "{}: the loss uses no output of the teacher; --distill WEIGHT,TEMPERATURE "
+          "does",
+          options_.teacher);
     }
   }
 
@@ -278,8 +281,7 @@ class Trainer {
     restored_.clear();
     assign(*joined_, state);
     Graph step = buildStep(now);
-    StepMemory memory =
-        fitMemory(step, options_.memory_limit, pool_.threads(), options_.execution);
+    StepMemory memory = fitMemory(step, options_.memory_limit, pool_.threads(), options_.execution);
     logInfo("a step: {}", memory.toString());
     executor_ = std::make_unique<Executor>(std::move(step), pool_, options_.execution,
                                            std::move(memory.plan));
@@ -391,7 +393,7 @@ class Trainer {
   void oneStep(const Batch& batch, MetricsFile& metrics, Progress& progress) {
     const float rate = static_cast<float>(
         options_.optimizer.learning_rate *
-        learningRateFactor(options_.schedule, step_, total_steps_, options_.warmup));
+        learningRateFactor(options_.schedule, {step_, total_steps_, batches_per_epoch_}));
     *rate_.mutableData<float>() = rate;
     for (size_t i = 0; i < inputs_.size(); ++i) executor_->setInput(inputs_[i], batch.fields[i]);
     executor_->setInput(rate_input_, rate_);
@@ -440,8 +442,8 @@ class Trainer {
     eval_options.split = evalSplit();
     eval_options.batch_size = options_.batch_size;
     eval_options.execution = options_.execution;
-    evaluator_ = std::make_unique<Evaluator>(withTeacher(), &loss_, binds_, manifest_, eval_options,
-                                             pool_);
+    evaluator_ =
+        std::make_unique<Evaluator>(withTeacher(), &loss_, binds_, manifest_, eval_options, pool_);
     if (options_.keep_best) {
       best_by_ = BestBy::parse(options_.best_by, evaluator_->metricNames());
     }

@@ -1,6 +1,8 @@
-// SGD, softmax and sums.
+// Optimizers, softmax and sums.
+#include <cmath>
 #include <limits>
 
+#include "kernels/adam.h"
 #include "kernels/reduce.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax_cross_entropy.h"
@@ -28,6 +30,36 @@ TEST_CASE("SGD takes PyTorch's steps") {
       }
       CHECK(relativeError(w, ew) < 1e-6);
       CHECK(relativeError(buffer, eb) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("Adam and AdamW take their papers' steps") {
+  for (const bool decoupled : {false, true}) {
+    for (const int64_t n : {1, 9, 70000}) {
+      ThreadPool one(1), two(2);
+      AdamOptions o{0.01f, 0.9, 0.99, 1e-6f, 0.1f, decoupled, 0.5f, 0};
+      std::vector<float> w = randomFloats(n, 1), m(w.size()), v(w.size());
+      std::vector<float> again = w, am = m, av = v;
+      std::vector<double> ew(w.begin(), w.end()), em(w.size()), ev(w.size());
+      for (o.step = 1; o.step <= 4; ++o.step) {
+        const std::vector<float> g = randomFloats(n, 10 + static_cast<uint64_t>(o.step));
+        adam(w.data(), g.data(), m.data(), v.data(), n, o, two);
+        adam(again.data(), g.data(), am.data(), av.data(), n, o, one);
+        const auto step = static_cast<double>(o.step);
+        for (size_t i = 0; i < ew.size(); ++i) {
+          const double d = 0.5 * g[i] + (decoupled ? 0 : 0.1 * ew[i]);
+          if (decoupled) ew[i] -= 0.01 * 0.1 * ew[i];
+          em[i] = 0.9 * em[i] + 0.1 * d;
+          ev[i] = 0.99 * ev[i] + 0.01 * d * d;
+          const double root = std::sqrt(ev[i] / (1 - std::pow(0.99, step)));
+          ew[i] -= 0.01 * em[i] / (1 - std::pow(0.9, step)) / (root + 1e-6);
+        }
+      }
+      CHECK(relativeError(w, ew) < 1e-6);
+      CHECK(relativeError(m, em) < 1e-6);
+      CHECK(relativeError(v, ev) < 1e-6);
+      CHECK(sameBits(w, again));
     }
   }
 }

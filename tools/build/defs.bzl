@@ -19,6 +19,8 @@ _BASE_COPTS = [
 OPTIMIZED_KERNELS = select({
     "//:opt": [
         "-O3",
+        # Nobody reads errno: a loop with a square root has vectors.
+        "-fno-math-errno",
         # Loops over a row's few vectors stay loops: as calls of memset and memcpy they took longer.
         "-fno-tree-loop-distribute-patterns",
     ],

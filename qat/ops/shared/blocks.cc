@@ -1,9 +1,13 @@
 #include "qat/ops/shared/blocks.h"
 
+#include "qat/ir/dim_limit.h"
+
 namespace simaqat::ops {
 
 void inferBlocks(InferContext& c, int64_t blocksize, bool to_image) {
-  if (blocksize < 1) c.node.fail("attribute 'blocksize': {} is not valid", blocksize);
+  const bool is_possible =
+      isPossibleExtent(blocksize, 1) && isPossibleExtent(blocksize * blocksize, 1);
+  if (!is_possible) c.node.fail("attribute 'blocksize': {} is not valid", blocksize);
   c.expectRank(0, 4);
   std::optional<Shape> y;
   if (const Shape* x = c.shape(0)) {

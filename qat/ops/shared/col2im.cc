@@ -1,5 +1,6 @@
 #include "qat/ops/shared/col2im.h"
 
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/convolution.h"
 
 namespace simaqat::ops {
@@ -21,17 +22,19 @@ ColumnPlaces::ColumnPlaces(const Node& node, const std::vector<int64_t>& image,
   const std::vector<int64_t> dilations = numbers("dilations", attributes.dilations, rank, 1);
   const std::vector<int64_t> strides = numbers("strides", attributes.strides, rank, 1);
   const std::vector<int64_t> pads = numbers("pads", attributes.pads, 2 * rank, 0);
+  std::vector<int64_t> counts;
   for (size_t i = 0; i < rank; ++i) {
-    if (image[i] < 1 || block[i] < 1) {
+    if (!isPossibleExtent(image[i], 1) || !isPossibleExtent(block[i], 1)) {
       node.fail("axis {}: a block of {} in an image of {} is not possible", i, block[i], image[i]);
     }
     WindowAxis window{block[i], strides[i], dilations[i], pads[i], pads[rank + i]};
     const int64_t count = windowOutput(node, "NOTSET", image[i], window);
     axes_.push_back({image[i], block[i], count, strides[i], dilations[i], pads[i]});
-    image_size_ *= image[i];
-    block_size_ *= block[i];
-    blocks_ *= count;
+    counts.push_back(count);
   }
+  image_size_ = elementCount(image);
+  block_size_ = elementCount(block);
+  blocks_ = elementCount(counts);
 }
 
 int64_t ColumnPlaces::offset(int64_t element, int64_t block) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qat/ir/dim_limit.h"
+
 namespace simaqat::ops {
 namespace {
 
@@ -36,7 +38,8 @@ OutputAxis outputAxis(const Node& node, const ConvTransposeAttributes& a, size_t
   const int64_t stride = at(a.strides, axis, 1);
   const int64_t dilation = at(a.dilations, axis, 1);
   const int64_t added = at(a.output_padding, axis, 0);
-  if (stride < 1 || dilation < 1 || kernel < 1 || added < 0) {
+  if (!isPossibleExtent(stride, 1) || !isPossibleExtent(dilation, 1) ||
+      !isPossibleExtent(kernel, 1) || !isPossibleExtent(added, 0)) {
     node.fail("kernel {}, stride {}, dilation {} and output padding {} are not valid", kernel,
               stride, dilation, added);
   }
@@ -45,7 +48,9 @@ OutputAxis outputAxis(const Node& node, const ConvTransposeAttributes& a, size_t
   if (!a.output_shape.empty() || upper || a.auto_pad == "SAME_LOWER") {
     const int64_t size =
         a.output_shape.empty() ? in * stride : a.output_shape[axis + a.output_shape.size() - rank];
-    if (size < 1) node.fail("attribute 'output_shape': {} is not valid", size);
+    if (size < 1 || size > kMostDim) {
+      node.fail("attribute 'output_shape': {} is not valid", size);
+    }
     const int64_t total = std::max<int64_t>(0, whole - size);
     return {size, upper ? total / 2 : total - total / 2};
   }
@@ -55,8 +60,9 @@ OutputAxis outputAxis(const Node& node, const ConvTransposeAttributes& a, size_t
   const bool padded = a.auto_pad != "VALID";
   const int64_t begin = padded ? at(a.pads, axis, 0) : 0;
   const int64_t end = padded ? at(a.pads, axis + rank, 0) : 0;
-  const int64_t size = whole - begin - end;
-  if (begin < 0 || size < 1) node.fail("pads {} and {} leave an output of {}", begin, end, size);
+  const bool are_pads = isPossibleExtent(begin, 0) && isPossibleExtent(end, -kMostExtent);
+  const int64_t size = are_pads ? whole - begin - end : 0;
+  if (size < 1) node.fail("pads {} and {} leave an output of {}", begin, end, size);
   return {size, begin};
 }
 
@@ -73,7 +79,8 @@ std::optional<Shape> inferConvTranspose(const InferContext& c,
   c.expectRank(1, x->size());
   const size_t rank = x->size() - 2;
   checkLists(c.node, attributes, rank);
-  if (attributes.group < 1) c.node.fail("attribute 'group': {} is not valid", attributes.group);
+  if (!isPossibleExtent(attributes.group, 1))
+    c.node.fail("attribute 'group': {} is not valid", attributes.group);
   const Dim& channels = (*x)[1];
   const Dim& rows = (*w)[0];
   if (channels.known() && rows.known() && channels.value != rows.value) {

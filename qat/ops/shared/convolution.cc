@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qat/ir/dim_limit.h"
+
 namespace simaqat::ops {
 namespace {
 
@@ -32,8 +34,9 @@ WindowAxis axisOf(const ConvAttributes& a, size_t axis, size_t rank, int64_t ker
 
 int64_t windowOutput(const Node& node, const std::string& auto_pad, int64_t in, WindowAxis& axis,
                      bool ceil_mode) {
-  if (axis.stride < 1 || axis.dilation < 1 || axis.kernel < 1 || axis.pad_begin < 0 ||
-      axis.pad_end < 0) {
+  if (!isPossibleExtent(axis.stride, 1) || !isPossibleExtent(axis.dilation, 1) ||
+      !isPossibleExtent(axis.kernel, 1) || !isPossibleExtent(axis.pad_begin, 0) ||
+      !isPossibleExtent(axis.pad_end, 0)) {
     node.fail("kernel {}, stride {}, dilation {} and pads {}, {} are not valid", axis.kernel,
               axis.stride, axis.dilation, axis.pad_begin, axis.pad_end);
   }
@@ -101,7 +104,8 @@ std::optional<Shape> inferConv(const InferContext& c, const ConvAttributes& attr
   checkLists(c.node, attributes, rank);
   const Dim& channels = (*x)[1];
   const Dim& per_group = (*w)[1];
-  if (attributes.group < 1) c.node.fail("attribute 'group': {} is not valid", attributes.group);
+  if (!isPossibleExtent(attributes.group, 1))
+    c.node.fail("attribute 'group': {} is not valid", attributes.group);
   if (channels.known() && per_group.known() &&
       channels.value != per_group.value * attributes.group) {
     c.node.fail("input {}: expected {} input channels, got {}", inputs.w,

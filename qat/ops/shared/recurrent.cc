@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 
+#include "qat/ir/dim_limit.h"
 #include "qat/ops/shared/broadcast.h"
 #include "qat/ops/shared/examples.h"
 #include "qat/ops/shared/integers.h"
@@ -75,7 +76,12 @@ Dim times(int64_t factor, const Dim& dim) { return dim.known() ? Dim(factor * di
 
 Dim hiddenSize(const InferContext& c) {
   const auto& attributes = c.node.attributes<RecurrentAttributes>();
-  if (attributes.hidden_size) return *attributes.hidden_size;
+  if (attributes.hidden_size) {
+    if (!isPossibleExtent(*attributes.hidden_size, 1)) {
+      c.node.fail("attribute 'hidden_size': {} is not valid", *attributes.hidden_size);
+    }
+    return *attributes.hidden_size;
+  }
   const Shape* r = c.shape(kRecurrentR);
   return r != nullptr && r->size() == 3 ? (*r)[2] : Dim();
 }

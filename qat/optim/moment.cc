@@ -1,4 +1,4 @@
-#include "qat/train/moment.h"
+#include "qat/optim/moment.h"
 
 #include <charconv>
 #include <limits>
