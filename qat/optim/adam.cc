@@ -17,9 +17,9 @@ void add(Graph& graph, const OptimizerOptions& options, const ParameterUpdate& u
   attributes.complement1 = static_cast<float>(1 - options.beta1);
   attributes.complement2 = static_cast<float>(1 - options.beta2);
   attributes.epsilon = options.epsilon;
-  attributes.weight_decay = u.weight_decay;
+  attributes.weight_decay = u.settings.weight_decay;
   attributes.decoupled_weight_decay = decoupled_weight_decay;
-  attributes.rate_factor = u.rate_factor;
+  attributes.rate_factor = u.settings.rate_factor;
   Graph::NodeOptions three_outputs;
   three_outputs.output_count = 3;
   const Node* update = graph.addNode("simaqat::Adam", u.parameter->name + "/update",

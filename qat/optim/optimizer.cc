@@ -21,42 +21,6 @@ Optimizer optimizerNamed(const std::string& name) {
   throw usageError("--optimizer {}: expected one of {}", name, joined(optimizerNames()));
 }
 
-// What the options say of single parameters.
-class Settings {
- public:
-  Settings(const Graph& graph, const OptimizerOptions& options) : options_(options) {
-    if (options.layer_decay != 1) layer_factors_ = layerDecayFactors(graph, options.layer_decay);
-  }
-
-  void apply(ParameterUpdate& update) const {
-    const Variable& parameter = *update.parameter;
-    // What a quantizer learns has a learning rate of its own and does not decay.
-    if (parameter.role == VariableRole::kQuantizerScale) {
-      update.rate_factor = shareOfRate(options_.quantizer_learning_rate);
-      update.weight_decay = 0;
-      return;
-    }
-    const ParameterGroup* group = groupOf(parameter, options_.groups);
-    const bool has_rate = group != nullptr && group->learning_rate;
-    const bool decays = !matchesParameter(parameter, options_.no_decay);
-    update.rate_factor = has_rate ? *group->learning_rate / options_.learning_rate : 1.0f;
-    update.weight_decay = group != nullptr && group->weight_decay ? *group->weight_decay
-                          : decays                                ? options_.weight_decay
-                                                                  : 0.0f;
-    const auto layer = layer_factors_.find(&parameter);
-    if (layer != layer_factors_.end()) update.rate_factor *= layer->second;
-  }
-
- private:
-  // The schedule moves both rates alike. 0 is no rate of its own.
-  float shareOfRate(float own) const {
-    return own > 0 && options_.learning_rate > 0 ? own / options_.learning_rate : 1.0f;
-  }
-
-  const OptimizerOptions& options_;
-  std::map<const Variable*, float> layer_factors_;
-};
-
 // How many steps are taken, with this one.
 Value* countSteps(Graph& graph) {
   Variable* counter =
@@ -67,6 +31,26 @@ Value* countSteps(Graph& graph) {
   return next;
 }
 
+// The schedule moves both rates alike. 0 is no rate of its own.
+float shareOfRate(float own, const OptimizerOptions& options) {
+  return own > 0 && options.learning_rate > 0 ? own / options.learning_rate : 1.0f;
+}
+
+ParameterSettings settingsOf(const Variable& parameter, const OptimizerOptions& options) {
+  // What a quantizer learns has a learning rate of its own and does not decay.
+  if (parameter.role == VariableRole::kQuantizerScale) {
+    return {shareOfRate(options.quantizer_learning_rate, options), 0};
+  }
+  const ParameterGroup* group = groupOf(parameter, options.groups);
+  const bool decays = !matchesParameter(parameter, options.no_decay);
+  ParameterSettings settings{1, decays ? options.weight_decay : 0};
+  if (group != nullptr && group->learning_rate) {
+    settings.rate_factor = *group->learning_rate / options.learning_rate;
+  }
+  if (group != nullptr && group->weight_decay) settings.weight_decay = *group->weight_decay;
+  return settings;
+}
+
 }  // namespace
 
 std::vector<std::string> optimizerNames() {
@@ -75,10 +59,24 @@ std::vector<std::string> optimizerNames() {
   return names;
 }
 
+std::map<std::string, ParameterSettings> parameterSettings(const Graph& graph,
+                                                           const OptimizerOptions& options) {
+  std::map<const Variable*, float> layer_factors;
+  if (options.layer_decay != 1) layer_factors = layerDecayFactors(graph, options.layer_decay);
+  std::map<std::string, ParameterSettings> all;
+  for (const auto& variable : graph.variables()) {
+    ParameterSettings settings = settingsOf(*variable, options);
+    const auto layer = layer_factors.find(variable.get());
+    if (layer != layer_factors.end()) settings.rate_factor *= layer->second;
+    all[variable->name] = settings;
+  }
+  return all;
+}
+
 void addUpdates(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gradients,
+                const std::map<std::string, ParameterSettings>& settings,
                 const OptimizerOptions& options) {
   const Optimizer optimizer = optimizerNamed(options.name);
-  const Settings settings(graph, options);
   std::vector<Value*> all;
   for (const auto& [variable, gradient] : gradients) all.push_back(gradient);
   Graph::NodeOptions two_outputs;
@@ -90,9 +88,8 @@ void addUpdates(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& g
   Value* rate = graph.addInput(kLearningRateInput, {ElementType::kFloat, Shape{}});
   Value* steps = optimizer.counts_steps ? countSteps(graph) : nullptr;
   for (const auto& [variable, gradient] : gradients) {
-    ParameterUpdate update{variable, gradient, rate, norm->output(1), steps, 1, 0};
-    settings.apply(update);
-    optimizer.add(graph, options, update);
+    optimizer.add(graph, options,
+                  {variable, gradient, rate, norm->output(1), steps, settings.at(variable->name)});
   }
 }
 

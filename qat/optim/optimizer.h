@@ -2,6 +2,7 @@
 // their values after a step.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,17 @@ struct OptimizerOptions {
   float epsilon = 1e-8f;
 };
 
+// What the options say of one parameter.
+struct ParameterSettings {
+  float rate_factor = 1;  // of the step's learning rate
+  float weight_decay = 0;
+};
+
+// Of each variable of a model that is as its file has it: a step's graph has operators of its own,
+// which do not say what a parameter is (parameter_kind.h).
+std::map<std::string, ParameterSettings> parameterSettings(const Graph& graph,
+                                                           const OptimizerOptions& options);
+
 // What an optimizer needs to update one parameter.
 struct ParameterUpdate {
   Variable* parameter;
@@ -37,8 +49,7 @@ struct ParameterUpdate {
   Value* rate;            // the step's learning rate, a scalar
   Value* gradient_scale;  // the factor that clips the gradients' norm
   Value* steps;           // int64: how many are taken with this one; null unless counted
-  float rate_factor;      // of `rate`
-  float weight_decay;
+  ParameterSettings settings;
 };
 
 struct Optimizer {
@@ -56,6 +67,7 @@ constexpr char kLearningRateInput[] = "simaqat/learning_rate";
 // Adds the update of each variable by its gradient, with the learning rate as a new last input, and
 // the norm of all gradients as a new last output. An unknown optimizer is a usage Error.
 void addUpdates(Graph& graph, const std::vector<std::pair<Variable*, Value*>>& gradients,
+                const std::map<std::string, ParameterSettings>& settings,
                 const OptimizerOptions& options);
 
 }  // namespace simaqat

@@ -14,8 +14,8 @@ void add(Graph& graph, const OptimizerOptions& options, const ParameterUpdate& u
   const Node* update =
       graph.addNode("simaqat::SgdMomentum", u.parameter->name + "/update",
                     {u.parameter->source, u.gradient, momentum->source, u.rate, u.gradient_scale},
-                    wrapAttributes(ops::SgdAttributes{options.momentum, u.weight_decay,
-                                                      options.nesterov, u.rate_factor}),
+                    wrapAttributes(ops::SgdAttributes{options.momentum, u.settings.weight_decay,
+                                                      options.nesterov, u.settings.rate_factor}),
                     two_outputs);
   u.parameter->setNext(update->output(0));
   momentum->setNext(update->output(1));

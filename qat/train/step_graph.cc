@@ -81,6 +81,7 @@ void bindInputs(Graph& graph, int64_t batch,
 Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOptions& options,
                         int64_t batch,
                         const std::map<std::string, std::vector<int64_t>>& sample_dims) {
+  const auto settings = parameterSettings(graph, options);
   runPass(graph, "specialize", [&](Graph& g) { specialize(g, mode.specialization); });
   if (!mode.quantizes) {
     runPass(graph, "bypass-quantizers", [](Graph& g) { bypassQuantizers(g); });
@@ -94,7 +95,7 @@ Graph buildTrainingStep(Graph graph, const StepMode& mode, const OptimizerOption
     if (gradients.empty()) {
       throw inputError("nothing trains: no gradient of the loss reaches a trainable weight");
     }
-    addUpdates(g, gradients, options);
+    addUpdates(g, gradients, settings, options);
     if (options.average_decay > 0) addAverages(g, options.average_decay);
   });
   if (mode.bfloat16_gradients) {

@@ -141,6 +141,8 @@ class Trainer {
     for (const ParameterGroup& group : options_.optimizer.groups) {
       requireMatches(graph, "--group", {group.pattern});
     }
+    // What it has to say of names comes before anything is printed.
+    parameterSettings(graph, options_.optimizer);
     if (options_.reestimate_bn > 0 && !hasTrainingBatchNorm(graph)) {
       throw inputError("{}: has no BatchNormalization that trains, for --reestimate-bn",
                        options_.model);

@@ -252,6 +252,10 @@ TEST_CASE("what prepare is told has to fit the model") {
   expectBadInput({"prepare", source, "--freeze", "no.such*"}, {"--freeze no.such*", "no weight"});
   expectBadInput(trainArgs(source, stages().manifest) + Args{"--no-decay", "bias,no.such*"},
                  {"--no-decay no.such*", "no weight"});
+  expectBadInput(trainArgs(source, stages().manifest) + Args{"--group", "no.such*:lr=1"},
+                 {"--group no.such*", "no weight"});
+  expectBadInput(trainArgs(source, stages().manifest) + Args{"--layer-decay", "0.5"},
+                 {"--layer-decay", "no parameter's name", "blocks.N"});
   // Weights are frozen, not stopped.
   for (const std::string pattern : {"no.such*", "fc.weight"}) {
     expectBadInput(trainArgs(source, stages().manifest) + Args{"--stop-gradient", pattern},
@@ -283,6 +287,23 @@ TEST_CASE("bad command lines end with 2") {
       train + Args{"--lr", "-0.1"},
       train + Args{"--momentum", "1.5"},
       train + Args{"--weight-decay", "-1"},
+      train + Args{"--optimizer", "lion"},
+      train + Args{"--optimizer", "adam", "--momentum", "0.9"},
+      train + Args{"--optimizer", "adamw", "--nesterov"},
+      train + Args{"--betas", "0.9,0.99"},
+      train + Args{"--optimizer", "adam", "--betas", "0.9"},
+      train + Args{"--optimizer", "adam", "--betas", "0.9,1"},
+      train + Args{"--eps", "1e-6"},
+      train + Args{"--group", "fc.*"},
+      train + Args{"--group", "fc.*:rate=1"},
+      train + Args{"--lr", "0", "--group", "fc.*:lr=1"},
+      train + Args{"--layer-decay", "2"},
+      train + Args{"--schedule", "multistep"},
+      train + Args{"--schedule", "multistep", "--milestones", "5,x"},
+      train + Args{"--milestones", "5"},
+      train + Args{"--schedule", "cosine_restarts"},
+      train + Args{"--schedule", "cosine", "--period", "5"},
+      train + Args{"--final-lr", "-1"},
       train + Args{"--steps", "-5"},
       train + Args{"--steps", "99999999999999999999"},
       train + Args{"--epochs", "1.5"},

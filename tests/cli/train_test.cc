@@ -1,4 +1,6 @@
 // What the options of `train` do.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -77,8 +79,8 @@ Json rangesOf(const std::string& model) {
   return ranges;
 }
 
-// Data whose arrays are floats: 64 images, and four targets for each, one of which is so large that its
-// square is no float.
+// Data whose arrays are floats: 64 images, and four targets for each, one of which is so large that
+// its square is no float.
 std::string floatManifest(bool overflows) {
   std::vector<float> images;
   std::vector<float> targets;
@@ -155,7 +157,8 @@ TEST_CASE("outputs of a loss keep their values in the metrics, whatever their na
   const std::string path = save(loss, scratch("named_loss.onnx"));
   const std::string metrics = scratch("named.json");
   runWell({"train", stages().prepared, "--loss", path, "--data", stages().manifest, "--steps", "2",
-           "--lr", "0.125", "-o", scratch("named.onnx"), "--metrics", metrics, "--eval-every", "1"});
+           "--lr", "0.125", "-o", scratch("named.onnx"), "--metrics", metrics, "--eval-every",
+           "1"});
   const std::vector<std::string> lines = linesOf(bytesOf(metrics));
   REQUIRE(lines.size() == 3);
   for (const std::string& line : lines) {
@@ -278,6 +281,53 @@ TEST_CASE("--freeze and --train choose what changes") {
   trainWell(frozen, {"--steps", "3", "--train", "fc.*"});
   CHECK(changed(frozen).count("fc.weight") == 1);
   CHECK(changed(frozen).count("first.weight") == 0);
+}
+
+TEST_CASE("weight decay spares the kinds of --no-decay, and groups have their own") {
+  // No parameter is 0 any more.
+  const std::string begun = scratch("begun.onnx");
+  trainWell(stages().source, {"--steps", "4", "--lr", "0.1"});
+  std::filesystem::copy_file(outputPath(), begun,
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto after = [&](const Args& options) {
+    trainWell(begun, Args{"--steps", "1", "--lr", "0.1"} + options);
+    return weightsOf(outputPath());
+  };
+  const std::map<std::string, std::string> kinds = {{"first.weight", "weight"},
+                                                    {"fc.weight", "weight"},
+                                                    {"second.gamma", "norm"},
+                                                    {"second.beta", "norm"},
+                                                    {"fc.bias", "bias"}};
+  const auto plain = after({}), decayed = after({"--weight-decay", "0.5"});
+  for (const char* kind : {"norm", "bias"}) {
+    const auto spared = after({"--weight-decay", "0.5", "--no-decay", kind});
+    const auto grouped =
+        after({"--weight-decay", "0.5", "--group", fmt::format("{}:weight_decay=0", kind)});
+    for (const auto& [name, own] : kinds) {
+      INFO(name << ", --no-decay " << kind);
+      CHECK(spared.at(name) == (own == kind ? plain : decayed).at(name));
+      CHECK(plain.at(name) != decayed.at(name));
+      CHECK(grouped.at(name) == spared.at(name));
+    }
+  }
+  // A group without a rate is frozen in effect; the others are as they were.
+  const auto still = after({"--group", "fc.*:lr=0"});
+  CHECK(still.at("fc.weight") == weightsOf(begun).at("fc.weight"));
+  CHECK(still.at("first.weight") == plain.at("first.weight"));
+}
+
+TEST_CASE("optimizers learn, and go on from a checkpoint with the same bytes") {
+  for (const char* optimizer : {"adam", "adamw"}) {
+    const Args options = {"--optimizer", optimizer, "--lr", "0.02", "--epochs", "4"};
+    trainWell(stages().source, options);
+    CHECK(eval(outputPath())["top1"].get<double>() > 0.9);
+    const std::string whole = bytesOf(outputPath());
+    const std::string checkpoint = scratch("optimizer.checkpoint");
+    trainWell(stages().source,
+              options + Args{"--checkpoint", checkpoint, "--checkpoint-every", "37"});
+    trainWell(stages().source, options + Args{"--resume", checkpoint});
+    CHECK(bytesOf(outputPath()) == whole);
+  }
 }
 
 TEST_CASE("--stop-gradient lets nothing train in front of a value") {

@@ -48,7 +48,7 @@ class Updated {
     Variable* parameter = graph.addVariable("w", VariableRole::kWeight, weights);
     parameter->trainable = true;
     Value* gradient = graph.addInput("g", {ElementType::kFloat, toShape(weights.dims())});
-    addUpdates(graph, {{parameter, gradient}}, options);
+    addUpdates(graph, {{parameter, gradient}}, parameterSettings(graph, options), options);
     executor_.emplace(std::move(graph), pool_);
     rate_ = Tensor::scalar(options.learning_rate);
   }
