@@ -66,7 +66,7 @@ class TrainCommand : public Command {
     if (options_.keep_best && options_.eval_every == 0) options_.eval_every = 1;
     options_.progress_bar = ::isatty(STDERR_FILENO) != 0;
     options_.show_parameters = [](const auto& rows) {
-      std::fprintf(stderr, "%s\n", table(rows).c_str());
+      logInfo("{}", table(rows));
     };
     std::signal(SIGINT, onSignal);
     std::signal(SIGTERM, onSignal);

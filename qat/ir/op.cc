@@ -20,10 +20,11 @@ const Tensor* InferContext::constant(size_t i) const {
 
 void InferContext::setOutput(size_t i, ElementType element, std::optional<Shape> shape) {
   if (i >= outputs_.size()) return;
-  for (const Dim& dim : shape.value_or(Shape{})) {
-    if (dim.known() && !isPossibleDim(dim.value)) {
-      node.fail("output {}: dimension {} is not possible", i, dim.value);
-    }
+  const auto is_impossible = [](const Dim& dim) {
+    return dim.known() && !isPossibleDim(dim.value);
+  };
+  if (shape && std::any_of(shape->begin(), shape->end(), is_impossible)) {
+    node.fail("output {}: {} is too large", i, shapeToString(*shape));
   }
   outputs_[i] = {element, std::move(shape)};
 }

@@ -8,7 +8,7 @@
 
 namespace simaqat {
 
-// Verifies the graph, runs the pass, verifies again; prints the graph on standard error where the
+// Runs the pass and verifies the graph; prints the graph on standard error where the
 // user asked for the pass with --dump-after.
 void runPass(Graph& graph, const std::string& name, const std::function<void(Graph&)>& pass);
 

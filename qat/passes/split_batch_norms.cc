@@ -1,6 +1,10 @@
 #include "qat/passes/split_batch_norms.h"
 
+#include <algorithm>
+#include <unordered_map>
+
 #include "qat/ir/op.h"
+#include "qat/ir/pointwise.h"
 #include "qat/ops/shared/batch_norm_attributes.h"
 #include "qat/passes/monotone_chain.h"
 
@@ -21,7 +25,8 @@ Node* split(Graph& graph, Node* node) {
                         statistics->output(kOffset)},
                        nullptr, node);
   graph.replaceUses(node->output(0), y);
-  for (size_t i = 1; i < 5; ++i) graph.replaceUses(node->output(i), statistics->output(kOffset + i));
+  for (size_t i = 1; i < 5; ++i)
+    graph.replaceUses(node->output(i), statistics->output(kOffset + i));
   graph.removeNode(node);
   return statistics;
 }
@@ -56,6 +61,23 @@ Value* ofExtremes(Graph& graph, const Value* value, const Node* statistics, Node
   return result;
 }
 
+// Statistics by the value that they are of.
+using StatisticsOf = std::unordered_map<const Value*, const Node*>;
+
+// Those of the values that monotone operators alone make this one of, the first in the graph first.
+std::vector<const Node*> statisticsBehind(const Value* value, const StatisticsOf& all) {
+  std::vector<const Node*> found;
+  while (true) {
+    const auto statistics = all.find(value);
+    if (statistics != all.end()) found.push_back(statistics->second);
+    const Node* node = value->producer();
+    if (node == nullptr || !isPointwise(*node) || !node->op().pointwise.is_monotone) break;
+    value = node->input(0);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
 bool canSplit(const Node& node) {
   const TensorType& type = node.input(0)->type;
   return type.element == ElementType::kFloat && type.rank() >= 2 && type.size() > 0;
@@ -64,15 +86,18 @@ bool canSplit(const Node& node) {
 }  // namespace
 
 void splitBatchNorms(Graph& graph) {
-  std::vector<const Node*> all;
+  StatisticsOf all;
   for (Node* node : graph.nodeSequence()) {
     const std::string name = node->op().qualifiedName();
-    if (name == "simaqat::BatchNormTraining" && canSplit(*node)) all.push_back(split(graph, node));
+    if (name == "simaqat::BatchNormTraining" && canSplit(*node)) {
+      const Node* statistics = split(graph, node);
+      all.emplace(statistics->input(0), statistics);
+    }
     if (name == "BatchNormalization" && canSplit(*node)) splitFrozen(graph, node);
   }
   for (Node* node : graph.nodeSequence()) {
     if (node->op().qualifiedName() != "simaqat::ObserveRange") continue;
-    for (const Node* statistics : all) {
+    for (const Node* statistics : statisticsBehind(node->input(0), all)) {
       if (Value* extremes = ofExtremes(graph, node->input(0), statistics, node)) {
         node->setInput(0, extremes);
         break;

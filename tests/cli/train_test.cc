@@ -176,6 +176,11 @@ TEST_CASE("outputs of a loss keep their values in the metrics, whatever their na
   }
 }
 
+TEST_CASE("--quiet leaves nothing to say where all goes well") {
+  CHECK(trainWell(stages().source, {"--steps", "1", "--quiet"}).err.empty());
+  CHECK_THAT(trainWell(stages().source, {"--steps", "1"}).err, ContainsSubstring("TRAINS"));
+}
+
 TEST_CASE("training learns, and the last evaluation is that of the file") {
   const std::vector<Json> lines = metricsOf({"--epochs", "6", "--eval-every", "6", "--lr", "0.05"});
   CHECK(lines.front()["loss"].get<double>() > 1);
