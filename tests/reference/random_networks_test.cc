@@ -45,8 +45,8 @@ TEST_CASE("exact arithmetic: networks of sums, products, Relu and pooling, with 
     const Tensors inputs = drawInputs(network, seed);
     calibrateOn(network.model, inputs, pool);
     makeDyadic(network.model);
-    const Comparison found =
-        compareWithReference(joined(network.model), StepKind::kFrozen, inputs, false, pool);
+    const Comparison found = compareWithReference(joined(network.model), StepKind::kFrozen, inputs,
+                                                  Rounding::kOfLogits, pool);
     INFO("seed " << seed << "\n" << network.text << found.toString());
     CHECK(found.agrees());
   }
@@ -69,8 +69,9 @@ TEST_CASE("a step as train takes it: BatchNormalization and observers follow the
     // seldom (the average of four codes).
     do {
       if (draw == 1) calibrateOn(network.model, drawInputs(network, ~seed), pool);
-      found = compareWithReference(joined(network.model), StepKind::kTraining,
-                                   drawInputs(network, seed + (draw << 32)), true, pool);
+      found =
+          compareWithReference(joined(network.model), StepKind::kTraining,
+                               drawInputs(network, seed + (draw << 32)), Rounding::kOfAll, pool);
     } while (!found.agrees() && ++draw < kDraws);
     repeated += draw > 0 ? 1 : 0;
     INFO("seed " << seed << "\n" << network.text << found.toString());

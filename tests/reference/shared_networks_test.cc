@@ -4,8 +4,8 @@
 #include "qat/base/random.h"
 #include "qat/data/batch_loader.h"
 #include "qat/ops/registry.h"
-#include "qat/passes/scaffold.h"
 #include "qat/passes/open_batch.h"
+#include "qat/passes/scaffold.h"
 #include "qat/train/evaluate.h"
 #include "qat/train/loss.h"
 #include "tests/cases/cases.h"
@@ -47,7 +47,8 @@ void checkSteps(const Graph& source, const Loss& loss, const std::vector<std::st
     Comparison found;
     uint64_t draw = 0;
     do {
-      found = compareWithReference(step, kind, drawn(inputs, draw), !is_exact, pool);
+      found = compareWithReference(step, kind, drawn(inputs, draw),
+                                   is_exact ? Rounding::kOfLogits : Rounding::kOfAll, pool);
     } while (!found.agrees() && ++draw < kDraws);
     if (!found.isFinite()) {
       WARN("the reference is not finite: " << found.toString());

@@ -63,30 +63,63 @@ void roundParameters(Graph& graph, uint64_t seed) {
   }
 }
 
-// The same for what BatchNormalization and Softmax take, which make more of its rounding: the one
-// divides by a deviation, which is small where a channel's values are few and lie close together,
-// the other takes the exponential.
-void roundNormalized(Graph& graph, uint64_t seed) {
-  for (Node* node : graph.nodeSequence()) {
+// Factors next to 1, or 1, for each element of a value; of an open batch the same for all samples.
+Value* roundingOf(Graph& graph, const Value* x, uint64_t seed) {
+  std::vector<int64_t> dims;
+  for (const Dim& dim : *x->type.shape) dims.push_back(dim.known() ? dim.value : 1);
+  Tensor factors(ElementType::kFloat, dims);
+  const RandomStream random(seed, randomPurpose(x->name()), 0);
+  for (int64_t i = 0; i < factors.size(); ++i) {
+    factors.mutableData<float>()[i] =
+        std::nextafter(1.0f, static_cast<float>(1 + drawnStep(random, i)));
+  }
+  return graph.addConstant(x->name() + "/rounding", std::move(factors));
+}
+
+void roundInput(Graph& graph, Node* node, uint64_t seed) {
+  Value* x = node->input(0);
+  Value* factor = roundingOf(graph, x, seed);
+  node->setInput(0, graph.add("Mul", x->name() + "/rounded", {x, factor}, nullptr, node));
+}
+
+bool isProduct(const Node& node) { return node.op().quantization.weight_input >= 0; }
+
+// The same for the results of products, which the fast path takes exactly and rounds once, and for
+// what BatchNormalization and Softmax take, which make more of its rounding: the one divides by a
+// deviation, which is small where a channel's values are few and lie close together, the other
+// takes the exponential.
+void roundValues(Graph& graph, uint64_t seed) {
+  const std::vector<Node*> nodes = graph.nodeSequence();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Node* node = nodes[i];
     const std::string op = node->op().qualifiedName();
-    if (op != "BatchNormalization" && op != "Softmax") continue;
-    Value* x = node->input(0);
-    std::vector<int64_t> dims;  // of an open batch the same for all samples
-    for (const Dim& dim : *x->type.shape) dims.push_back(dim.known() ? dim.value : 1);
-    Tensor factors(ElementType::kFloat, dims);
-    const RandomStream random(seed, randomPurpose(node->name()), 0);
-    for (int64_t i = 0; i < factors.size(); ++i) {
-      factors.mutableData<float>()[i] = std::nextafter(1.0f, static_cast<float>(1 + drawnStep(random, i)));
+    if (op == "BatchNormalization" || op == "Softmax") {
+      roundInput(graph, node, seed);
+    } else if (isProduct(*node)) {
+      Value* y = node->output();
+      Node* next = i + 1 < nodes.size() ? nodes[i + 1] : nullptr;
+      Value* factor = roundingOf(graph, y, seed);
+      Value* rounded = graph.add("Mul", y->name() + "/rounded", {y, factor}, nullptr, next);
+      graph.replaceUses(y, rounded, rounded->producer());
     }
-    Value* factor = graph.addConstant(x->name() + "/rounding", std::move(factors));
-    node->setInput(0, graph.add("Mul", x->name() + "/rounded", {x, factor}, nullptr, node));
   }
 }
 
-Graph rounded(const Graph& graph, uint64_t seed) {
+// The same for what the loss takes: its gradient may cancel in the layer before it, and what is
+// left, its rounding, is all that the layers before that one see.
+void roundLogits(Graph& graph, uint64_t seed) {
+  for (Node* node : graph.nodeSequence()) {
+    if (node->op().name == "SoftmaxCrossEntropyLoss") roundInput(graph, node, seed);
+  }
+}
+
+Graph rounded(const Graph& graph, Rounding rounding, uint64_t seed) {
   Graph copy = graph.clone();
-  roundParameters(copy, seed);
-  roundNormalized(copy, seed);
+  roundLogits(copy, seed);
+  if (rounding == Rounding::kOfAll) {
+    roundParameters(copy, seed);
+    roundValues(copy, seed);
+  }
   return copy;
 }
 
@@ -228,7 +261,7 @@ std::string Comparison::toString() const {
 }
 
 Comparison compareWithReference(const Graph& joined, StepKind kind, const Tensors& inputs,
-                                bool measures_rounding, ThreadPool& pool) {
+                                Rounding rounding, ThreadPool& pool) {
   const Step fast = stepOf(joined, kind, Execution::kFast, inputs, pool);
   const Step reference = stepOf(joined, kind, Execution::kReference, inputs, pool);
   Comparison result;
@@ -236,8 +269,9 @@ Comparison compareWithReference(const Graph& joined, StepKind kind, const Tensor
   result.loss_error = std::fabs(fast.loss - reference.loss);
   result.norm = normOf(reference);
   result.gradient_error = distance(fast, reference);
-  for (uint64_t seed = 1; measures_rounding && seed <= 3; ++seed) {
-    const Step moved = stepOf(rounded(joined, seed), kind, Execution::kReference, inputs, pool);
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const Step moved =
+        stepOf(rounded(joined, rounding, seed), kind, Execution::kReference, inputs, pool);
     result.loss_moves = std::max(result.loss_moves, std::fabs(moved.loss - reference.loss));
     result.gradient_moves = std::max(result.gradient_moves, distance(moved, reference));
   }

@@ -40,8 +40,7 @@ void makeDyadic(Graph& model);
 struct Comparison {
   double loss = 0, loss_error = 0;
   double norm = 0, gradient_error = 0;
-  // What rounding does to the reference itself: the most that it moves by when each bias, gamma,
-  // beta and input of BatchNormalization and Softmax is the next float, in three draws.
+  // What rounding does to the reference itself: the most that it moves by in three draws of it.
   double loss_moves = 0, gradient_moves = 0;
 
   // Of the reference.
@@ -51,8 +50,12 @@ struct Comparison {
   std::string toString() const;
 };
 
-// `measures_rounding`: else nothing moves.
+// Which numbers the next float takes the place of, to measure what rounding does: the logits that
+// the loss takes; or also each bias, gamma and beta, each result of a product, and what
+// BatchNormalization and Softmax take. Arithmetic that is exact forward has the first alone.
+enum class Rounding { kOfLogits, kOfAll };
+
 Comparison compareWithReference(const Graph& joined, StepKind kind, const Tensors& inputs,
-                                bool measures_rounding, ThreadPool& pool);
+                                Rounding rounding, ThreadPool& pool);
 
 }  // namespace simaqat
